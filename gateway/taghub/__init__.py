@@ -1,0 +1,1 @@
+"""taghub: the gateway. BLE in, MQTT out."""

@@ -1,0 +1,1 @@
+"""tagsmith: the bench. Bundle, flash, provision, label and watch tags."""
