@@ -1,0 +1,50 @@
+"""What every test folder shares: free ports, programs that must exist, and the rule that CI skips nothing."""
+
+import shutil
+import socket
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-all", action="store_true", help="a skipped test fails: nothing may be missing here")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and item.config.getoption("--require-all"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but everything is required here: {report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """A function that returns a TCP port nobody listens on, on 127.0.0.1."""
+
+    def choose() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return choose
+
+
+@pytest.fixture
+def program() -> Callable[[str, str], str]:
+    """A function from a program's name and Debian package to its path; skips with the line that installs it."""
+
+    def find(name: str, package: str) -> str:
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+        if path is None:
+            pytest.skip(f"{name} is not installed: apt-get install {package}")
+        return path
+
+    return find
