@@ -1,0 +1,120 @@
+"""Simulated radio on its way to a gateway: a byte stream of records. Host only, no I/O.
+
+A record is type u8, t_us u64, rssi i8, address 6 bytes, length u8 (little-endian), then `length` bytes of data. Every
+type has this header, so a reader steps over types that it does not know. The hub listens; whoever has the air connects.
+"""
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tagwire.errors import EncodeError
+
+RECORD_ADVERTISEMENT = 1  # data: the AdvData of a legacy advertisement, at most 31 bytes
+
+HEADER = struct.Struct("<BQb6sB")
+HEADER_BYTES = HEADER.size  # 17
+ADDRESS_BYTES = 6
+
+_ADV_DATA_BYTES = 31
+_FULL = struct.Struct("<BQb6sB31s")  # a record around a full advertisement: by far the most common one
+_FULL_BYTES = _FULL.size
+_RUN_MAX = 1024  # bounds what a stream of mixed lengths costs: each short record looks this far ahead at most
+
+
+class Record(NamedTuple):
+    """One record: a RECORD_* type, Unix time in microseconds, RSSI in dBm, the sender's address as it goes over the
+    air (least significant byte first), and the data."""
+
+    type: int
+    t_us: int
+    rssi_dbm: int
+    address: bytes
+    data: bytes
+
+
+def encode_advertisement(t_us: int, rssi_dbm: int, address: bytes, adv_data: bytes) -> bytes:
+    """One advertisement as a record. Raises EncodeError for values that the header cannot carry."""
+    if len(address) != ADDRESS_BYTES or len(adv_data) > _ADV_DATA_BYTES:
+        raise EncodeError(f"an address of {len(address)} bytes or AdvData of {len(adv_data)} bytes")
+    if not 0 <= t_us < 1 << 64 or not -128 <= rssi_dbm <= 127:
+        raise EncodeError(f"t_us {t_us} or RSSI {rssi_dbm} out of range")
+    return HEADER.pack(RECORD_ADVERTISEMENT, t_us, rssi_dbm, address, len(adv_data)) + adv_data
+
+
+def encode_advertisements(
+    t_us: npt.NDArray[np.integer],
+    rssi_dbm: npt.NDArray[np.integer],
+    addresses: npt.NDArray[np.uint8],
+    adv_data: npt.NDArray[np.uint8],
+) -> bytes:
+    """Many full advertisements as one run of records: t_us [n], rssi_dbm [n], addresses [n, 6], adv_data [n, 31].
+
+    Raises EncodeError where the shapes do not fit each other.
+    """
+    count = len(t_us)
+    if rssi_dbm.shape != (count,) or addresses.shape != (count, ADDRESS_BYTES):
+        raise EncodeError(f"{count} times, RSSI of shape {rssi_dbm.shape}, addresses of shape {addresses.shape}")
+    if adv_data.shape != (count, _ADV_DATA_BYTES):
+        raise EncodeError(f"{count} times, AdvData of shape {adv_data.shape}")
+    records = np.empty((count, _FULL_BYTES), np.uint8)
+    records[:, 0] = RECORD_ADVERTISEMENT
+    records[:, 1:9] = np.ascontiguousarray(t_us, "<u8").view(np.uint8).reshape(count, 8)
+    records[:, 9] = rssi_dbm.astype(np.int8).view(np.uint8)
+    records[:, 10:16] = addresses
+    records[:, 16] = _ADV_DATA_BYTES
+    records[:, 17:] = adv_data
+    return records.tobytes()
+
+
+class Decoder:
+    """A byte stream, in pieces of any size, to records. Every byte string is some sequence of records: never raises.
+
+    What it keeps between two calls is less than one record (272 bytes).
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many bytes of an unfinished record are waiting for the rest."""
+        return len(self._rest)
+
+    def feed(self, data: bytes) -> list[Record]:
+        """The records that `data` completes, unknown types included, in order."""
+        buffer = self._rest + data if self._rest else data
+        records: list[Record] = []
+        end = len(buffer)
+        start = 0
+        while start + HEADER_BYTES <= end:
+            run = _full_run(buffer, start)
+            if run:
+                stop = start + run * _FULL_BYTES
+                records += [
+                    Record(type_, t_us, rssi_dbm, address, adv_data)
+                    for type_, t_us, rssi_dbm, address, _, adv_data in _FULL.iter_unpack(buffer[start:stop])
+                ]
+                start = stop
+                continue
+            type_, t_us, rssi_dbm, address, length = HEADER.unpack_from(buffer, start)
+            stop = start + HEADER_BYTES + length
+            if stop > end:
+                break
+            records.append(Record(type_, t_us, rssi_dbm, address, buffer[start + HEADER_BYTES : stop]))
+            start = stop
+        self._rest = buffer[start:]
+        return records
+
+
+def _full_run(buffer: bytes, start: int) -> int:
+    """How many records in a row, from `start`, are known to be full advertisements; 0 where the next one is not.
+
+    It is all or nothing, which is right for a flock's stream and cheap for any other.
+    """
+    count = min((len(buffer) - start) // _FULL_BYTES, _RUN_MAX)
+    stop = start + count * _FULL_BYTES
+    lengths = buffer[start + HEADER_BYTES - 1 : stop : _FULL_BYTES]
+    return count if lengths.count(_ADV_DATA_BYTES) == count else 0
