@@ -1,4 +1,4 @@
-"""Draws docs/data-path.svg: the path of one sample on the desk, and what of it is real. `python docs/draw_data_path.py`."""
+"""Draws data-path.svg beside this file: the path of one sample on the desk, and what of it is real."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -130,7 +130,10 @@ def data_path() -> str:
         box(700, 14, 110, 34, REAL, "real", []),
         box(826, 14, 114, 34, VIRTUAL, "virtual", []),
     ]
-    tip = "<marker id='tip' viewBox='0 0 10 10' refX='9' refY='5' markerWidth='7' markerHeight='7' orient='auto'><path d='M0,0 L10,5 L0,10 z' fill='#555'/></marker>"
+    tip = (
+        "<marker id='tip' viewBox='0 0 10 10' refX='9' refY='5' markerWidth='7' markerHeight='7' orient='auto'>"
+        "<path d='M0,0 L10,5 L0,10 z' fill='#555'/></marker>"
+    )
     body = "\n".join(parts)
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' role='img'"
