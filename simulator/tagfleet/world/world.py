@@ -1,0 +1,84 @@
+"""The world as tags meet it: `World.environments` for many at once, `World.view` for one twin. Pure.
+
+The same seed gives the same world, and every value is a function of (seed, tag, time) alone: it does not matter in
+which steps, in which order or on how many machines a run asks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tagfleet.world import gnss
+from tagfleet.world.cargo import Cargo, load_cargo
+from tagfleet.world.environment import Environment
+from tagfleet.world.noise import Floats, Ints
+from tagfleet.world.roads import Tours, plan_tours
+
+TAGS_PER_TRUCK = 8
+DEPOT_SHARE = 0.2  # of the vehicles' places
+
+
+class Environments(NamedTuple):
+    """`Environment` as columns, one entry a row."""
+
+    temperature_c: Floats
+    humidity_pct: Floats
+    battery_mv: Floats
+    latitude_deg: Floats
+    longitude_deg: Floats
+    speed_mps: Floats
+    has_sky: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class World:
+    """A seeded world with a number of tags in it; tags are known by their index."""
+
+    seed: int
+    tours: Tours
+    truck_of_tag: Ints
+    cargo: Cargo
+
+    def environments(self, tags: Ints, t_s: Floats) -> Environments:
+        """What surrounds each of `tags` (indices, in any order, repeats allowed) at its time in Unix seconds."""
+        place = self.tours.place(self.truck_of_tag[tags], t_s)
+        temperature_c, humidity_pct = self.cargo.climate(tags, t_s, place, self.seed)
+        return Environments(
+            temperature_c,
+            humidity_pct,
+            self.cargo.battery_mv(tags, t_s, temperature_c),
+            place.latitude_deg,
+            place.longitude_deg,
+            place.speed_mps,
+            gnss.has_sky(self.seed, tags, gnss.sky_slot(t_s)),
+        )
+
+    def view(self, tag: int, always_sky: bool = False) -> Callable[[float], Environment]:
+        """The world of one tag, as a function of Unix seconds. `always_sky` keeps it out of halls and tunnels."""
+        tags = np.array([tag], np.int64)
+
+        def environment(t_s: float) -> Environment:
+            row = self.environments(tags, np.array([t_s], np.float64))
+            return Environment(
+                float(row.temperature_c[0]),
+                float(row.humidity_pct[0]),
+                float(row.battery_mv[0]),
+                float(row.latitude_deg[0]),
+                float(row.longitude_deg[0]),
+                float(row.speed_mps[0]),
+                always_sky or bool(row.has_sky[0]),
+            )
+
+        return environment
+
+
+def build_world(seed: int, tags: int) -> World:
+    """A world for `tags` tags: about eight share a truck or a depot."""
+    rng = np.random.default_rng(seed)
+    vehicles = max(1, -(-tags // TAGS_PER_TRUCK))
+    depots = round(vehicles * DEPOT_SHARE)
+    tours = plan_tours(rng, vehicles - depots, depots)
+    return World(seed, tours, rng.integers(vehicles, size=tags), load_cargo(rng, tags))
