@@ -137,6 +137,6 @@ def _decompressed(frame: bytes, size_max: int) -> bytes:
         size = zstandard.frame_content_size(frame)
         if not 0 <= size <= size_max:
             raise _format_error(f"a zstd frame of {size} bytes where at most {size_max} belong")
-        return zstandard.ZstdDecompressor().decompress(frame, max_output_size=size_max)
+        return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise _format_error(f"zstd: {error}") from None

@@ -16,12 +16,13 @@ class EncodeError(TagwireError):
 class DecodeError(TagwireError):
     """Bytes that came from outside are not a valid frame.
 
-    `reason` is one of the `REASON_*` words below; receivers count by it. The message adds detail for a person.
+    `reason` is one of the `REASON_*` words below; receivers count by it. `detail`, maybe empty, is for a person.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason + ": " + detail if detail else reason)
         self.reason = reason
+        self.detail = detail
 
 
 REASON_LENGTH = "length"  # not the number of bytes that this kind of frame has

@@ -1,0 +1,150 @@
+"""The keyring: what a hub needs to open the beacons of the tags on its route. Host only.
+
+JSON lines, one tag each; SPEC.md, "Keyring", is the authority. It holds derived keys only, never a root key.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tagwire.counter import COUNTER_MAX
+from tagwire.errors import REASON_FORMAT, DecodeError, EncodeError
+from tagwire.keys import beacon_key
+from tagwire.provision import Provision
+from tagwire.seal import KEY_BYTES
+
+
+class KeyringEntry(NamedTuple):
+    """One tag's keys.
+
+    beacon_key: K_beacon of `generation`. id_key: K_id, None where the tag has no private ids. previous_*: the
+    generation before and its key, both or neither, while beacons of it may still be around. last_counter: the last
+    counter that whoever wrote the keyring knows to be accepted, None for a fresh tag. expires_s: Unix time from
+    which the entry must not be used, None for never.
+    """
+
+    tag_id: int
+    generation: int
+    beacon_key: bytes
+    id_key: bytes | None = None
+    previous_generation: int | None = None
+    previous_beacon_key: bytes | None = None
+    last_counter: int | None = None
+    expires_s: int | None = None
+
+
+def entry_from_provision(provision: Provision) -> KeyringEntry:
+    """The entry of a tag that was just provisioned."""
+    key = beacon_key(provision.root_key, provision.generation)
+    return KeyringEntry(provision.tag_id, provision.generation, key)
+
+
+def load_keyring(path: str | Path) -> dict[int, KeyringEntry]:
+    """Tag id to entry. Blank lines and unknown keys are ignored.
+
+    Raises OSError for a file that cannot be read, DecodeError("format") with the line's number for one that is wrong.
+    """
+    entries: dict[int, KeyringEntry] = {}
+    for number, line in enumerate(Path(path).read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = decode_entry(line)
+        except DecodeError as error:
+            raise DecodeError(REASON_FORMAT, f"line {number}: {error.detail}") from None
+        if entry.tag_id in entries:
+            raise DecodeError(REASON_FORMAT, f"line {number}: tag {entry.tag_id} is there already")
+        entries[entry.tag_id] = entry
+    return entries
+
+
+def write_keyring(path: str | Path, entries: Iterable[KeyringEntry]) -> None:
+    """Replace the file in one step, readable by its owner only. Raises OSError, EncodeError."""
+    path = Path(path)
+    text = "".join(encode_entry(entry) + "\n" for entry in entries)
+    descriptor, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)  # mkstemp creates with mode 0600
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def encode_entry(entry: KeyringEntry) -> str:
+    """An entry as one line of JSON, without its newline. Raises EncodeError for an entry that no reader would take."""
+    row: dict[str, Any] = {
+        "id": entry.tag_id,
+        "generation": entry.generation,
+        "beacon_key": entry.beacon_key.hex(),
+    }
+    if entry.id_key is not None:
+        row["id_key"] = entry.id_key.hex()
+    if entry.previous_generation is not None and entry.previous_beacon_key is not None:
+        row["previous"] = {"generation": entry.previous_generation, "beacon_key": entry.previous_beacon_key.hex()}
+    if entry.last_counter is not None:
+        row["last_counter"] = entry.last_counter
+    if entry.expires_s is not None:
+        row["expires_s"] = entry.expires_s
+    line = json.dumps(row, separators=(",", ":"))
+    try:
+        if decode_entry(line.encode()) != entry:
+            raise EncodeError("a previous generation and its key come together")
+    except DecodeError as error:
+        raise EncodeError(error.detail) from None
+    return line
+
+
+def decode_entry(line: bytes) -> KeyringEntry:
+    """One line's entry. Raises DecodeError("format"), whose text names the key but never shows its value."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise _wrong("not JSON") from None
+    if not isinstance(row, dict):
+        raise _wrong("not a JSON object")
+    previous = row.get("previous")
+    if previous is not None and not isinstance(previous, dict):
+        raise _wrong("previous is not an object")
+    generation = _integer(row, "generation", 255)
+    previous_generation = None if previous is None else _integer(previous, "generation", 255)
+    if previous_generation is not None and previous_generation >= generation:
+        raise _wrong(f"previous generation {previous_generation} is not below generation {generation}")
+    return KeyringEntry(
+        _integer(row, "id", 0xFFFFFFFF),
+        generation,
+        _key(row, "beacon_key"),
+        None if row.get("id_key") is None else _key(row, "id_key"),
+        previous_generation,
+        None if previous is None else _key(previous, "beacon_key"),
+        None if row.get("last_counter") is None else _integer(row, "last_counter", COUNTER_MAX),
+        None if row.get("expires_s") is None else _integer(row, "expires_s", (1 << 33) - 1),
+    )
+
+
+def _wrong(detail: str) -> DecodeError:
+    return DecodeError(REASON_FORMAT, detail)
+
+
+def _integer(row: dict[str, Any], name: str, largest: int) -> int:
+    value = row.get(name)
+    if type(value) is not int or not 0 <= value <= largest:
+        raise _wrong(f"{name} is not an integer within 0 to {largest}" if name in row else f"no {name}")
+    return value
+
+
+def _key(row: dict[str, Any], name: str) -> bytes:
+    value = row.get(name)
+    try:
+        key = bytes.fromhex(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise _wrong(f"{name} is not hexadecimal" if name in row else f"no {name}") from None
+    if len(key) != KEY_BYTES:
+        raise _wrong(f"{name} has {len(key)} bytes, not {KEY_BYTES}")
+    return key
