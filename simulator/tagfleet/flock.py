@@ -1,0 +1,145 @@
+"""The flock: many tags as numpy arrays, which make the same bytes as a tag's firmware for the same readings. Pure.
+
+A sample is a function of (seed, tag, sequence): it does not matter in how many steps a run asks for it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tagfleet.world import gnss
+from tagfleet.world.noise import Floats, Ints, normal, uniform
+from tagfleet.world.world import World
+from tagwire import fields
+from tagwire.bulk import NOT_AVAILABLE, Bytes2D, ReadingColumns, advertisements, pack_bodies, seal_beacons, to_codes
+from tagwire.counter import make_counter
+from tagwire.keys import beacon_key
+from tagwire.provision import Provision
+
+INTERVAL_JITTER = 0.05  # of the interval, either way: a sleeping tag's RC oscillator
+TEMPERATURE_NOISE_MC = 20.0  # one sigma; SHT4x data sheet: repeatability 0.04 C (3 sigma) in high precision
+HUMIDITY_NOISE_MPCT = 80.0  # the same: 0.15 %RH
+BATTERY_NOISE_MV = 6.0
+SENSOR_FAULT_SHARE = 0.003  # of the samples: a bus error, so neither temperature nor humidity
+MOVING_MPS = 0.5
+
+_STREAM_PHASE, _STREAM_JITTER, _STREAM_FAULT = 20, 21, 22
+_STREAM_TEMPERATURE, _STREAM_HUMIDITY, _STREAM_BATTERY = 23, 25, 27  # normal() takes two streams each
+
+
+class Samples(NamedTuple):
+    """Some samples, one a row, ordered by time: the tags' indices in the flock, their ids, the samples' counters, when
+    they were made (Unix microseconds), what the sensors said, and the bytes: uint8[n, 24] and uint8[n, 31]."""
+
+    tags: Ints
+    tag_ids: Ints
+    counters: Ints
+    t_us: Ints
+    readings: ReadingColumns
+    beacons: Bytes2D
+    adv_data: Bytes2D
+
+
+class Flock:
+    """Tags that take a sample each `interval_s`, each at its own phase, the first one within `interval_s` of `start_s`.
+
+    Tag i of the flock is tag `first_index + i` of the world.
+    """
+
+    def __init__(
+        self, provisions: Sequence[Provision], world: World, interval_s: float, start_s: float, first_index: int = 0
+    ) -> None:
+        self.tag_ids = np.array([p.tag_id for p in provisions], np.int64)
+        self.keys = [beacon_key(p.root_key, p.generation) for p in provisions]
+        self._first_counters = np.array([make_counter(p.generation, 0) for p in provisions], np.int64)
+        self._company_id = provisions[0].company_id if provisions else 0xFFFF
+        self._world = world
+        self._interval_s = interval_s
+        self._start_s = start_s
+        self._world_index = np.arange(first_index, first_index + len(provisions), dtype=np.int64)
+        self._sequences = np.zeros(len(provisions), np.int64)  # of each tag's next sample
+        self._due_s = self._due(np.arange(len(provisions), dtype=np.int64))
+
+    def step(self, until_s: float) -> Samples:
+        """The samples that fall due up to `until_s` and were not returned before."""
+        tags: list[Ints] = []
+        sequences: list[Ints] = []
+        due_s: list[Floats] = []
+        while len(due := np.flatnonzero(self._due_s <= until_s)):
+            tags.append(due)
+            sequences.append(self._sequences[due])
+            due_s.append(self._due_s[due])
+            self._sequences[due] += 1
+            self._due_s[due] = self._due(due)
+        if not tags:
+            return self._samples(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        times_s = np.concatenate(due_s)
+        order = np.argsort(times_s, kind="stable")
+        return self._samples(np.concatenate(tags)[order], np.concatenate(sequences)[order], times_s[order])
+
+    def _due(self, tags: Ints) -> Floats:
+        """When each of `tags` takes its next sample."""
+        index, sequences = self._world_index[tags], self._sequences[tags]
+        phase = uniform(self._world.seed, _STREAM_PHASE, index) * (1 - 2 * INTERVAL_JITTER) + INTERVAL_JITTER
+        jitter = (2 * uniform(self._world.seed, _STREAM_JITTER, index, sequences) - 1) * INTERVAL_JITTER
+        return np.asarray(self._start_s + self._interval_s * (phase + sequences + jitter))
+
+    def _samples(self, tags: Ints, sequences: Ints, t_s: Floats) -> Samples:
+        readings = sense(self._world, self._world_index[tags], sequences, t_s)
+        counters = self._first_counters[tags] + sequences
+        keys = [self.keys[tag] for tag in tags]
+        beacons = seal_beacons(keys, self.tag_ids[tags], counters, pack_bodies(to_codes(readings)))
+        return Samples(
+            tags,
+            self.tag_ids[tags],
+            counters,
+            (t_s * 1e6).astype(np.int64),
+            readings,
+            beacons,
+            advertisements(self._company_id, beacons),
+        )
+
+
+def sense(world: World, tags: Ints, sequences: Ints, t_s: Floats) -> ReadingColumns:
+    """What the sensors of world tags `tags` say at `t_s`: noise, faults, and a remembered position without sky."""
+    seed = world.seed
+    environments = world.environments(tags, t_s)
+    temperature_mc = 1000 * environments.temperature_c + TEMPERATURE_NOISE_MC * normal(
+        seed, _STREAM_TEMPERATURE, tags, sequences
+    )
+    humidity_mpct = 1000 * environments.humidity_pct + HUMIDITY_NOISE_MPCT * normal(
+        seed, _STREAM_HUMIDITY, tags, sequences
+    )
+    battery_mv = environments.battery_mv + BATTERY_NOISE_MV * normal(seed, _STREAM_BATTERY, tags, sequences)
+    fault = uniform(seed, _STREAM_FAULT, tags, sequences) < SENSOR_FAULT_SHARE
+
+    # Without sky now, the last position is the one at the end of the previous slot, if there was sky then.
+    slots = gnss.sky_slot(t_s)
+    sky = environments.has_sky
+    remembered = ~sky & gnss.has_sky(seed, tags, slots - 1)
+    fix_s = np.where(sky, t_s, slots * gnss.SKY_SLOT_S)
+    place = world.tours.place(world.truck_of_tag[tags], fix_s)
+    latitude_deg, longitude_deg, fix = gnss.measured(seed, tags, fix_s, place.latitude_deg, place.longitude_deg)
+    known = sky | remembered
+    longitude_deg = (longitude_deg + 180.0) % 360.0 - 180.0
+
+    return ReadingColumns(
+        np.where(known, _rounded(1e7 * latitude_deg), NOT_AVAILABLE),
+        np.where(known, _rounded(1e7 * longitude_deg), NOT_AVAILABLE),
+        np.where(fault, NOT_AVAILABLE, _rounded(temperature_mc)),
+        np.where(fault, NOT_AVAILABLE, _rounded(np.clip(humidity_mpct, 0, 100_000))),
+        _rounded(battery_mv),
+        np.where(sky, fix, np.where(remembered, fields.FIX_10MIN, fields.FIX_NONE)),
+        np.where(
+            sky,
+            np.where(environments.speed_mps > MOVING_MPS, fields.MOTION_MOVING, fields.MOTION_STILL),
+            fields.MOTION_UNKNOWN,
+        ),
+        t_s.astype(np.int64),
+        np.where(sky, fields.TIME_GNSS, fields.TIME_ESTIMATED),
+    )
+
+
+def _rounded(values: Floats) -> Ints:
+    return np.rint(values).astype(np.int64)

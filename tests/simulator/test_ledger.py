@@ -1,0 +1,178 @@
+"""Each sample ends up in the class that it belongs to."""
+
+import numpy as np
+import pytest
+
+from tagfleet.ledger import Ledger, LedgerFull
+from tagwire import fields, trace
+from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, from_codes, to_codes
+
+MADE_US = 1_774_000_000_000_000
+READING = fields.Reading(525_200_123, 134_100_456, 4_321, 61_234, 3_777, 1, 2, MADE_US // 1_000_000, 3)
+
+
+def ids(*values: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    return np.array(values, np.int64)
+
+
+def columns(*readings: fields.Reading) -> ReadingColumns:
+    table = [[NOT_AVAILABLE if value is None else value for value in reading] for reading in readings]
+    return ReadingColumns(*np.array(table, np.int64).T)
+
+
+def over_the_wire(reading: fields.Reading) -> ReadingColumns:
+    """What a consumer reads when all goes well."""
+    result = from_codes(to_codes(columns(reading)))
+    time_s = reading.time_s or MADE_US // 1_000_000
+    full_time_s = fields.resolve_time(int(result.time_s[0]) % 4096, time_s)
+    return result._replace(time_s=ids(full_time_s))
+
+
+def ledger_with(*, made: bool = True, reported: bool = True, reading: fields.Reading = READING) -> Ledger:
+    ledger = Ledger()
+    if made:
+        ledger.made(ids(7), ids(100), columns(reading), ids(MADE_US))
+    if reported:
+        ledger.reported(ids(7), ids(100), ids(MADE_US + 30_000))
+    return ledger
+
+
+def test_delivered_sample_counts_once_with_its_latency() -> None:
+    ledger = ledger_with()
+    assert ledger.pending == 1
+    ledger.reported(ids(7, 7), ids(100, 100), ids(MADE_US + 80_000, MADE_US + 20_000))  # repeats of the burst
+    ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 1_020_000)
+    account = ledger.account()
+    assert account[:6] == (1, 1, 0, 0, 0, 0)
+    assert account.latency_ms.tolist() == [1000.0]
+    assert ledger.pending == 0
+
+
+def test_reported_sample_that_never_arrives_is_lost() -> None:
+    account = ledger_with().account()
+    assert (account.made, account.lost, account.delivered, account.unheard) == (1, 1, 0, 0)
+    assert account.examples["lost"] == ["tag 7 counter 100"]
+
+
+def test_sample_that_only_the_trace_knows_is_lost_not_unheard() -> None:
+    ledger = ledger_with(reported=False)
+    ledger.traced([trace.TraceRecord(trace.HEARD, 7, 100, MADE_US + 1)])
+    assert (ledger.account().lost, ledger.account().unheard) == (1, 0)
+
+
+def test_sample_without_a_report_is_unheard() -> None:
+    account = ledger_with(reported=False).account()
+    assert (account.lost, account.unheard) == (0, 1)
+
+
+def test_sample_that_died_before_its_advertisement_is_made_and_unheard() -> None:
+    ledger = ledger_with()
+    ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 1)
+    ledger.made_never_advertised(7)
+    account = ledger.account([7])
+    assert (account.made, account.delivered, account.unheard) == (2, 1, 1)
+    assert ledger.account([8]).made == 0
+
+
+def test_second_arrival_is_a_duplicate_in_another_batch_and_in_the_same() -> None:
+    ledger = ledger_with()
+    row = over_the_wire(READING)
+    ledger.arrived(ids(7), ids(100), row, MADE_US + 1)
+    ledger.arrived(ids(7, 7), ids(100, 100), ReadingColumns(*(np.repeat(c, 2) for c in row)), MADE_US + 2)
+    account = ledger.account()
+    assert (account.delivered, account.duplicated, account.wrong) == (1, 2, 0)
+
+
+def test_sample_that_was_never_made_is_wrong() -> None:
+    ledger = ledger_with(made=False, reported=False)
+    ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US)
+    account = ledger.account()
+    assert (account.made, account.wrong, account.delivered) == (0, 1, 0)
+    heard_only = Ledger()
+    heard_only.traced([trace.TraceRecord(trace.HEARD, 7, 1, MADE_US)])
+    assert heard_only.account().wrong == 1
+
+
+def test_arrival_before_the_news_of_the_making_is_compared_later() -> None:
+    for reading, wrong in ((READING, 0), (READING._replace(temperature_mc=4_444), 1)):
+        ledger = Ledger()
+        ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 5)
+        ledger.made(ids(7), ids(100), columns(reading), ids(MADE_US))
+        assert ledger.account().wrong == wrong
+
+
+@pytest.mark.parametrize(
+    ("field", "half_step"),
+    [("latitude_e7", 107), ("longitude_e7", 107), ("temperature_mc", 50), ("humidity_mpct", 250), ("battery_mv", 40)],
+)
+def test_value_beyond_half_a_step_is_wrong(field: str, half_step: int) -> None:
+    for away, wrong in ((half_step, 0), (half_step + 3, 1)):
+        ledger = ledger_with()
+        delivered = columns(READING._replace(**{field: getattr(READING, field) + away}))
+        ledger.arrived(ids(7), ids(100), delivered, MADE_US + 5)
+        account = ledger.account()
+        assert account.wrong == wrong
+        assert bool(account.examples["wrong"]) == bool(wrong)
+        assert account.delivered == 1 - wrong
+
+
+@pytest.mark.parametrize(
+    "change", [{"fix": 2}, {"motion": 1}, {"time_quality": 2}, {"temperature_mc": None}, {"battery_mv": None}]
+)
+def test_class_and_availability_must_be_the_same(change: dict[str, int | None]) -> None:
+    ledger = ledger_with()
+    ledger.arrived(ids(7), ids(100), columns(READING._replace(**change)), MADE_US + 5)
+    assert ledger.account().wrong == 1
+
+
+def test_time_is_right_within_half_a_step() -> None:
+    for away_s, wrong in ((2, 0), (-2, 0), (3, 1), (4096, 1)):
+        ledger = ledger_with()
+        ledger.arrived(ids(7), ids(100), columns(READING._replace(time_s=MADE_US // 1_000_000 + away_s)), MADE_US)
+        assert ledger.account().wrong == wrong
+
+
+def test_unknown_time_is_stamped_by_the_hub_and_marked() -> None:
+    clockless = READING._replace(time_s=None, time_quality=fields.TIME_UNKNOWN)
+    for quality, late_s, wrong in ((fields.TIME_ESTIMATED, 1, 0), (fields.TIME_HUB, 1, 1), (1, 3600, 1)):
+        ledger = ledger_with(reading=clockless)
+        stamped = READING._replace(time_s=MADE_US // 1_000_000 + late_s, time_quality=quality)
+        ledger.arrived(ids(7), ids(100), columns(stamped), MADE_US + 5)
+        assert ledger.account().wrong == wrong
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        READING._replace(temperature_mc=-99_000, humidity_mpct=120_000, battery_mv=5_000),
+        READING._replace(temperature_mc=200_000, humidity_mpct=-7, battery_mv=100),
+        READING._replace(temperature_mc=None, humidity_mpct=None, battery_mv=None, latitude_e7=None, longitude_e7=None),
+        READING._replace(fix=fields.FIX_NONE),
+        READING._replace(latitude_e7=900_000_000, longitude_e7=-1_800_000_000),
+    ],
+)
+def test_what_the_wire_makes_of_extremes_is_right(reading: fields.Reading) -> None:
+    ledger = ledger_with(reading=reading)
+    ledger.arrived(ids(7), ids(100), over_the_wire(reading), MADE_US + 5)
+    account = ledger.account()
+    assert account.examples["wrong"] == []
+    assert account.delivered == 1
+
+
+def test_account_of_some_tags() -> None:
+    ledger = ledger_with()
+    ledger.made(ids(8), ids(1), columns(READING), ids(MADE_US))
+    assert ledger.account([7]).made == 1
+    assert ledger.account().made == 2
+    assert ledger.account([]).made == 0
+
+
+def test_many_samples_and_the_bound() -> None:
+    ledger = Ledger(max_samples=5000)
+    count = 5000
+    everything = ReadingColumns(*(np.repeat(c, count) for c in columns(READING)))
+    ledger.made(np.full(count, 1), np.arange(count), everything, np.full(count, MADE_US))
+    ledger.reported(np.full(count, 1), np.arange(count), np.full(count, MADE_US))
+    assert ledger.pending == count
+    with pytest.raises(LedgerFull):
+        ledger.made(ids(2), ids(1), columns(READING), ids(MADE_US))
