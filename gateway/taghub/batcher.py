@@ -1,0 +1,98 @@
+"""Collects accepted samples and closes batches by age or size. Pure: the time comes in."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from taghub.intake import Accepted
+from tagwire import fields
+from tagwire.batch import COLUMNS, FLAG_UNCONFIRMED, RSSI_STEP_DB, SAFE_SAMPLES, Batch, encode_batch
+from tagwire.bulk import Int64s, unpack_bodies
+from tagwire.fields import BODY_BYTES
+
+_LATEST_S = COLUMNS["time"].maximum - fields.TIME_WINDOW_S
+
+
+class ClosedBatch(NamedTuple):
+    """A batch on its way: its number, what is published, and the (tag id, counter) of each sample in it."""
+
+    sequence: int
+    payload: bytes
+    samples: list[tuple[int, int]]
+
+
+class Batcher:
+    """`max_age_s` counts from a batch's first sample; `max_samples` is at most SAFE_SAMPLES, so every batch fits a
+    publish. Batches are numbered from `first_sequence`, which must be above every number this hub has used before."""
+
+    def __init__(self, hub: str, max_age_s: float, max_samples: int, first_sequence: int) -> None:
+        self._hub = hub
+        self._max_age_s = max_age_s
+        self._max_samples = min(max_samples, SAFE_SAMPLES)
+        self._next_sequence = first_sequence
+        self._open: list[Accepted] = []
+        self._due_s = 0.0
+
+    @property
+    def open_samples(self) -> int:
+        """Samples that wait in the open batch."""
+        return len(self._open)
+
+    @property
+    def due_s(self) -> float | None:
+        """When the open batch has to be closed, on the scale of `now_s`; None when it is empty."""
+        return self._due_s if self._open else None
+
+    def add(self, samples: Iterable[Accepted], now_s: float) -> None:
+        """Put samples into the open batch."""
+        if not self._open:
+            self._due_s = now_s + self._max_age_s
+        self._open += samples
+
+    def take_due(
+        self, now_s: float, created_s: int, clock: int, position: tuple[int, int] | None, close: bool = False
+    ) -> list[ClosedBatch]:
+        """The batches that are full, or of age, or, with `close`, all that is there.
+
+        created_s: Unix seconds; clock: the quality of the hub's clock, a fields.TIME_* code; position: where the hub
+        is, 1e-7 degree.
+        """
+        closed = []
+        while self._open and (close or len(self._open) >= self._max_samples or now_s >= self._due_s):
+            samples, self._open = self._open[: self._max_samples], self._open[self._max_samples :]
+            batch = Batch(self._hub, self._next_sequence, created_s, clock, position, columns(samples))
+            closed.append(ClosedBatch(batch.sequence, encode_batch(batch), [sample[:2] for sample in samples]))
+            self._next_sequence += 1
+        return closed
+
+
+def columns(samples: list[Accepted]) -> dict[str, Int64s]:
+    """Samples as the columns of a batch.
+
+    A sample whose tag does not know the time is stamped with its first hearing, and says so by TIME_ESTIMATED.
+    """
+    tag_ids, counters, bodies, t_us, rssi_dbm, unconfirmed = zip(*samples, strict=True)
+    codes = unpack_bodies(np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, BODY_BYTES))
+    # A hub whose clock is absurdly wrong still delivers: the ends leave room for a sample's age.
+    heard_s = np.clip(np.array(t_us, np.int64) // 1_000_000, fields.TIME_WINDOW_S, _LATEST_S)
+    half_s = fields.TIME_WINDOW_S // 2
+    nearest_s = heard_s - half_s + (codes.time * fields.TIME_STEP_S - heard_s + half_s) % fields.TIME_WINDOW_S
+    untimed = codes.time_quality == fields.TIME_UNKNOWN
+    time_s = np.where(untimed, heard_s, nearest_s)
+    return {
+        "tag": np.array(tag_ids, np.int64),
+        "counter": np.array(counters, np.int64),
+        "time": time_s,
+        "latitude": codes.latitude,
+        "longitude": codes.longitude,
+        "temperature": codes.temperature,
+        "humidity": codes.humidity,
+        "battery": codes.battery,
+        "fix": codes.fix,
+        "motion": codes.motion,
+        "quality": np.where(untimed, fields.TIME_ESTIMATED, codes.time_quality),
+        "heard": heard_s - time_s,
+        "rssi": np.array(rssi_dbm, np.int64) // RSSI_STEP_DB,
+        "flags": np.array(unconfirmed, np.int64) * FLAG_UNCONFIRMED,
+    }

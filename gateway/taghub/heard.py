@@ -1,0 +1,32 @@
+"""What a radio hands to the intake. Pure."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tagwire.air import RECORD_ADVERTISEMENT, Record
+from tagwire.beacon import ADVERTISEMENT_BYTES, BEACON_BYTES, advertisement, manufacturer_data
+
+_PREFIX_BYTES = ADVERTISEMENT_BYTES - BEACON_BYTES
+
+
+class Heard(NamedTuple):
+    """One report of a radio: Unix time in microseconds, RSSI in dBm, and the manufacturer payload of this hub's company
+    id, of any length and content: nothing in it is checked yet."""
+
+    t_us: int
+    rssi_dbm: int
+    payload: bytes
+
+
+def from_records(records: Iterable[Record], company_id: int) -> list[Heard]:
+    """The air records that carry the company's manufacturer data; the rest (other makers, other types) is left out."""
+    prefix = advertisement(company_id, bytes(BEACON_BYTES))[:_PREFIX_BYTES]
+    heard = []
+    for record_type, t_us, rssi_dbm, _, adv_data in records:
+        if record_type != RECORD_ADVERTISEMENT:
+            continue
+        if len(adv_data) == ADVERTISEMENT_BYTES and adv_data.startswith(prefix):  # as our own tags write it
+            heard.append(Heard(t_us, rssi_dbm, adv_data[_PREFIX_BYTES:]))
+        elif (payload := manufacturer_data(adv_data, company_id)) is not None:
+            heard.append(Heard(t_us, rssi_dbm, payload))
+    return heard

@@ -1,0 +1,224 @@
+"""The settings file: one TOML, checked as a whole before anything starts."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from taghub.errors import SettingsError
+from tagwire.batch import SAFE_SAMPLES
+from tagwire.beacon import COMPANY_ID_TEST
+
+TopicLevel = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    """Unknown keys are errors: a mistyped one must not silently leave its default in force."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HubSettings(_Section):
+    """Who this hub is."""
+
+    id: TopicLevel = Field(description="name of this hub, unique within the site; part of every topic")
+    site: TopicLevel = Field(description="name of the site or fleet; part of every topic")
+    company_id: int = Field(
+        COMPANY_ID_TEST, ge=0, le=0xFFFF, description="Bluetooth company id of the tags; 65535 is for tests only"
+    )
+    status_interval_s: float = Field(10.0, ge=1, le=3600, description="seconds between two status messages")
+
+
+class KeyringSettings(_Section):
+    """Which tags this hub can open."""
+
+    path: Path = Field(description="keyring file, JSON lines; relative to the settings file")
+
+
+class BleakSettings(_Section):
+    """This machine's own Bluetooth, through BlueZ."""
+
+    kind: Literal["bleak"]
+    adapter: str | None = Field(None, description='adapter such as "hci1"; default: the first one')
+    required: bool = Field(True, description="whether the hub refuses to start without this radio")
+
+
+class BumbleSettings(_Section):
+    """A Bluetooth controller driven directly over HCI, without BlueZ."""
+
+    kind: Literal["bumble"]
+    transport: str = Field(
+        pattern=r"^[a-z-]+:.+$",
+        description='bumble transport: "usb:0", "serial:/dev/ttyUSB0,115200", "tcp-client:127.0.0.1:9999"',
+    )
+    required: bool = Field(True, description="whether the hub refuses to start without this radio")
+
+
+class AirSettings(_Section):
+    """Simulated radio: the hub listens, a simulator connects."""
+
+    kind: Literal["air"]
+    listen: str = Field(
+        pattern=r"^(unix:.+|.+:\d{1,5})$", description='"127.0.0.1:7700", or "unix:PATH" for a unix socket'
+    )
+    required: bool = Field(True, description="whether the hub refuses to start without this radio")
+
+
+RadioSettings = Annotated[BleakSettings | BumbleSettings | AirSettings, Field(discriminator="kind")]
+
+
+class TlsSettings(_Section):
+    """TLS to the broker; an empty section means the system's certificate authorities."""
+
+    ca_file: Path | None = Field(None, description="certificate authorities, PEM; default: the system's")
+    cert_file: Path | None = Field(None, description="this hub's certificate, PEM")
+    key_file: Path | None = Field(None, description="its private key, PEM")
+
+    @model_validator(mode="after")
+    def _pair(self) -> "TlsSettings":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together")
+        return self
+
+
+class MqttSettings(_Section):
+    """The broker. Without this section an embedded broker is started on this machine."""
+
+    host: str = Field(min_length=1, description="name or address of the broker")
+    port: Port = Field(1883, description="TCP port; 8883 is usual with tls")
+    client_id: str | None = Field(None, description='default "taghub-SITE-ID"; stable, or the broker loses the session')
+    username: str | None = Field(None, description="user name")
+    password_file: Path | None = Field(None, description="file whose first line is the password")
+    tls: TlsSettings | None = Field(None, description="section [mqtt.tls]; default: no TLS")
+    keepalive_s: int = Field(5, ge=2, le=600, description="seconds; a dead link is noticed after at most twice this")
+    session_expiry_s: int = Field(86400, ge=0, le=0xFFFFFFFF, description="seconds the broker keeps the session")
+    inflight: int = Field(
+        8, ge=1, le=100, description="batches sent and not yet acknowledged; the broker may allow less"
+    )
+    outbox_mb: int = Field(64, ge=1, le=4096, description="megabytes of batches kept while the broker is away")
+    start_timeout_s: float = Field(10.0, gt=0, le=3600, description="seconds to reach the broker at the start")
+    wait_for_broker: bool = Field(False, description="start without the broker and keep trying, as a truck hub should")
+    stop_timeout_s: float = Field(5.0, ge=0, le=600, description="seconds to deliver what is left when stopped")
+
+
+class BrokerSettings(_Section):
+    """The embedded broker, on 127.0.0.1 only; for desks, tests and small runs: it forgets everything at its end."""
+
+    port: Port = Field(1883, description="TCP port, MQTT 5")
+
+
+class BatchSettings(_Section):
+    """When a batch is closed."""
+
+    max_age_s: float = Field(1.0, ge=0.05, le=3600, description="seconds from its first sample: 1 live, 300 on a meter")
+    max_samples: int = Field(SAFE_SAMPLES, ge=1, le=SAFE_SAMPLES, description="samples in one batch")
+
+
+class FixedPosition(_Section):
+    """A depot does not move."""
+
+    kind: Literal["fixed"]
+    latitude: float = Field(ge=-90, le=90, description="degrees, WGS 84")
+    longitude: float = Field(ge=-180, le=180, description="degrees, WGS 84")
+
+
+class GpsdPosition(_Section):
+    """A truck does: its receiver, through gpsd."""
+
+    kind: Literal["gpsd"]
+    host: str = Field("127.0.0.1", description="where gpsd runs")
+    port: Port = Field(2947, description="its TCP port")
+    max_age_s: float = Field(120.0, ge=1, description="seconds after which an old position is not given any more")
+
+
+class TraceSettings(_Section):
+    """What happened to each sample, for the simulator's ledger."""
+
+    path: Path = Field(description="file to append to; relative to the settings file")
+
+
+class ClockSettings(_Section):
+    """Where the hub's time comes from."""
+
+    source: Literal["system", "air"] = Field(
+        "system", description='"air": the time of the air records, for simulations faster than time'
+    )
+
+
+class Settings(_Section):
+    """Everything a hub is told."""
+
+    hub: HubSettings
+    keyring: KeyringSettings
+    radio: list[RadioSettings] = Field(min_length=1)
+    mqtt: MqttSettings | None = None
+    broker: BrokerSettings | None = None
+    batch: BatchSettings = BatchSettings()  # type: ignore[call-arg]
+    position: Annotated[FixedPosition | GpsdPosition, Field(discriminator="kind")] | None = None
+    trace: TraceSettings | None = None
+    clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.mqtt is not None and self.broker is not None:
+            raise ValueError("[mqtt] names a broker and [broker] starts one: keep one of the two")
+        if self.clock.source == "air" and any(radio.kind != "air" for radio in self.radio):
+            raise ValueError('clock.source = "air" needs every radio to be of kind "air"')
+        return self
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings of a file, its relative paths made relative to the file's folder.
+
+    Raises SettingsError, whose one line names the file and the key.
+    """
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file; `taghub init > {path}` writes one to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_first_problem(error)}") from None
+    return _with_absolute_paths(settings, path.resolve().parent)
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors()
+    first = problems[0]
+    kinds = ("bleak", "bumble", "air", "fixed", "gpsd")  # pydantic puts a union's tag into the location
+    key = ".".join(str(part) for part in first["loc"] if part not in kinds)
+    if first["type"] == "missing":
+        text = "is missing"
+    elif first["type"] == "extra_forbidden":
+        text = "is no setting; `taghub init` shows all of them"
+    else:
+        text = first["msg"].removeprefix("Value error, ")
+        if first["type"] != "value_error":
+            text = f"{text[0].lower()}{text[1:]}, not {first['input']!r}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{key}: {text}{more}" if key else f"{text}{more}"
+
+
+def _with_absolute_paths(section: Settings, folder: Path) -> Settings:
+    """Relative paths start at the settings file, wherever the hub is started from."""
+
+    def absolute(model: BaseModel) -> BaseModel:
+        changes: dict[str, object] = {}
+        for name in type(model).model_fields:
+            value = getattr(model, name)
+            if isinstance(value, Path):
+                changes[name] = folder / value
+            elif isinstance(value, BaseModel):
+                changes[name] = absolute(value)
+        return model.model_copy(update=changes)
+
+    changed = absolute(section)
+    assert isinstance(changed, Settings)
+    return changed
