@@ -1,0 +1,15 @@
+"""ESP32-DevKitC (ESP32-WROOM-32E). GPIO 16 and 17 are free on WROOM modules, not on WROVER."""
+
+from tag.boards import Board
+
+BOARD = Board(
+    i2c_scl=22,
+    i2c_sda=21,
+    gnss_uart=2,
+    gnss_rx=16,
+    gnss_tx=17,
+    gnss_baud=9600,
+    gnss_power=4,
+    battery_adc=34,  # ADC1: ADC2 does not work while the radio is on
+    battery_divider=(2, 1),
+)

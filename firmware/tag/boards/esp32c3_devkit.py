@@ -1,0 +1,15 @@
+"""ESP32-C3-DevKitC-02. The console is on UART 0 or USB, so the receiver gets UART 1."""
+
+from tag.boards import Board
+
+BOARD = Board(
+    i2c_scl=6,
+    i2c_sda=5,
+    gnss_uart=1,
+    gnss_rx=4,
+    gnss_tx=7,
+    gnss_baud=9600,
+    gnss_power=10,
+    battery_adc=3,
+    battery_divider=(2, 1),
+)
