@@ -1,0 +1,30 @@
+"""The words between a virtual board (MicroPython) and its host (CPython), over one socket pair.
+
+The board asks `<BH` (op, length) and that many bytes; the host answers `<iH` (error number or 0, length) and that many
+bytes. DEEPSLEEP, RESET and a flash operation that loses power get no answer: the host ends the process.
+"""
+
+HELLO = 1  # -> JSON: {"flash": path, "reset_cause": n, "unix_us": n}
+I2C_WRITE = 2  # <B address, data
+I2C_READ = 3  # <BH address, length -> data
+UART_READ = 4  # <BH uart, at most -> data
+UART_WRITE = 5  # <B uart, data
+ADC_READ = 6  # <B pin -> <I microvolts
+PIN_WRITE = 7  # <BB pin, level
+RTC_LOAD = 8  # -> data
+RTC_STORE = 9  # data
+RTC_SET = 10  # <q Unix microseconds
+NVS_GET = 11  # namespace NUL key -> data
+NVS_SET = 12  # namespace NUL key NUL data
+FLASH = 13  # <BII operation, block, bytes -> <IB bytes to do, whether power fails then
+BLE_ACTIVE = 14  # <B on
+BLE_ADVERTISE = 15  # <IB interval in us (0: stop), connectable, AdvData
+DEEPSLEEP = 16  # <q milliseconds, -1: for ever
+RESET = 17
+
+FLASH_PROGRAM = 0
+FLASH_ERASE = 1
+POWER_FAILED = 18  # the board has done its part of the torn operation
+
+ENODEV = 19  # what an ESP32's I2C says when no device acknowledges
+NVS_NOT_FOUND = -0x1102  # ESP_ERR_NVS_NOT_FOUND, negative as MicroPython raises it

@@ -1,0 +1,32 @@
+"""Powers up a virtual board: what an ESP32's `_boot.py` does, then boot.py and main.py from its flash. MicroPython.
+
+Arguments: the number of the inherited socket to the host.
+"""
+
+import json
+import os
+import sys
+import time
+
+import bluetooth  # noqa: F401  (all of the board's modules, while the host's file system can still be seen)
+import esp32  # noqa: F401
+import flash
+import machine
+import vfs
+from hostlink import call
+from ops import HELLO
+
+board = json.loads(call(HELLO))
+machine._reset_cause = board["reset_cause"]
+time.set_unix_us(board["unix_us"])
+volume = vfs.VfsLfs2(flash.Flash(board["flash"]))
+vfs.umount("/")
+vfs.mount(volume, "/")
+os.chdir("/")
+sys.path[:] = ["", "/lib"]
+del board, volume
+
+for name in ("boot.py", "main.py"):
+    with open(name) as source:
+        code = compile(source.read(), name, "exec")
+    exec(code, {"__name__": "__main__"})

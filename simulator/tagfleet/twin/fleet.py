@@ -1,0 +1,143 @@
+"""Some twins on one virtual link, with an HCI port for a gateway."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from bumble.link import LocalLink
+
+from tagfleet.twin.image import provisioned_image
+from tagfleet.twin.interpreter import interpreter_available
+from tagfleet.twin.power import PowerSupply
+from tagfleet.twin.process import TwinProcess
+from tagfleet.twin.radio import Advertiser, HciServer
+from tagfleet.twin.spec import TwinSpec
+from tagfleet.twin.virtual_board import Advertising, VirtualBoard
+from tagwire.beacon import manufacturer_data, open_beacon, parse_header
+from tagwire.counter import next_with_low
+from tagwire.fields import Reading
+from tagwire.keys import beacon_key
+from tagwire.seal import aes128
+
+OnMade = Callable[[int, int, Reading, int], None]
+OnAdvertised = Callable[[int, bytes, int], None]
+
+
+class Twin:
+    """One twin's parts. board: for faults; process: wakes, crashes and console."""
+
+    def __init__(
+        self,
+        spec: TwinSpec,
+        link: LocalLink,
+        flash: Path,
+        interpreter: str,
+        clock: Callable[[], float],
+        supply: PowerSupply,
+        on_made: OnMade,
+        on_advertised: OnAdvertised,
+    ) -> None:
+        provision = spec.provision
+        flash.write_bytes(provisioned_image(provision, spec.first_counter))
+        self.tag_id = provision.tag_id
+        self.board = VirtualBoard(spec, str(flash.absolute()), self._on_advertising, supply)
+        self.process = TwinProcess(f"tag {self.tag_id}", interpreter, self.board, clock)
+        self._company_id = provision.company_id
+        self._encrypt = aes128(beacon_key(provision.root_key, provision.generation))
+        self._last_counter = spec.first_counter - 1
+        self._advertiser = Advertiser(link, self.tag_id)
+        self._clock = clock
+        self._on_made = on_made
+        self._on_advertised = on_advertised
+
+    def _on_advertising(self, advertising: Advertising) -> None:
+        if advertising.interval_ms is None:
+            self._advertiser.stop()
+            return
+        now_us = int(self._clock() * 1_000_000)
+        frame = manufacturer_data(advertising.adv_data, self._company_id)
+        if frame is not None:
+            if advertising.reading is not None:
+                self._on_made(self.tag_id, self._counter_of(frame), advertising.reading, now_us)
+            self._on_advertised(self.tag_id, frame, now_us)
+        self._advertiser.start(advertising.adv_data, advertising.interval_ms)
+
+    def _counter_of(self, frame: bytes) -> int:
+        counter = next_with_low(self._last_counter, parse_header(frame).counter_low)
+        open_beacon(self._encrypt, frame, counter)
+        self._last_counter = counter
+        return counter
+
+
+class TwinFleet:
+    """Twins that run while the context is entered.
+
+    twins: one spec each. folder: an existing folder for their flash. interpreter: as for `interpreter_available`.
+    clock: Unix seconds, the world's and the twins' time; it must run at real speed. supplies: a power supply per tag
+    id, where power shall fail.
+
+    on_made(tag_id, counter, truth, t_us): once per sample, as its first beacon goes on the air; truth is what the buses
+    delivered for it, t_us Unix microseconds. A wake that read its sensors and never advertised made no sample: its
+    counter, if it took one, is a gap. on_advertised(tag_id, frame, t_us): at the start of each burst, repeats
+    included.
+
+    `hci_transport` is what a bumble client opens to hear them, `twins` their parts by tag id.
+    """
+
+    def __init__(
+        self,
+        twins: Sequence[TwinSpec],
+        folder: Path,
+        interpreter: str | None = None,
+        clock: Callable[[], float] = time.time,
+        on_made: OnMade = lambda tag_id, counter, truth, t_us: None,
+        on_advertised: OnAdvertised = lambda tag_id, frame, t_us: None,
+        supplies: dict[int, PowerSupply] | None = None,
+    ) -> None:
+        self.twins: dict[int, Twin] = {}
+        self.hci_transport = ""
+        self._specs = twins
+        self._folder = folder
+        self._interpreter = interpreter
+        self._clock = clock
+        self._on_made = on_made
+        self._on_advertised = on_advertised
+        self._supplies = supplies or {}
+        self._stack = contextlib.AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "TwinFleet":
+        """Raises FileNotFoundError when there is no interpreter, OSError when the folder cannot be written."""
+        interpreter = interpreter_available(self._interpreter)
+        if interpreter is None:
+            raise FileNotFoundError("no MicroPython interpreter")
+        link = LocalLink()
+        for spec in self._specs:
+            tag_id = spec.provision.tag_id
+            self.twins[tag_id] = Twin(
+                spec,
+                link,
+                self._folder / f"tag-{tag_id}.flash",
+                interpreter,
+                self._clock,
+                self._supplies.get(tag_id, PowerSupply()),
+                self._on_made,
+                self._on_advertised,
+            )
+        server = await self._stack.enter_async_context(HciServer(link))
+        self.hci_transport = f"tcp-client:127.0.0.1:{server.port}"
+        group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self._tasks = [
+            group.create_task(twin.process.run(), name=f"twin {tag_id}") for tag_id, twin in self.twins.items()
+        ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self._stack.__aexit__(kind, error, trace)

@@ -1,0 +1,17 @@
+"""What a twin is made of. Pure."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tagfleet.world.environment import Environment
+from tagwire.provision import Provision
+
+World = Callable[[float], Environment]  # from Unix seconds to what surrounds the tag
+
+
+class TwinSpec(NamedTuple):
+    """One twin: who it is, the counter that it is provisioned with, and its surroundings."""
+
+    provision: Provision
+    first_counter: int
+    world: World

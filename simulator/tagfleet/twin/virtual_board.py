@@ -1,0 +1,209 @@
+"""The hardware of one twin: answers what the board's MicroPython modules ask. Pure: `now_s` comes in.
+
+Holds all that outlives a wake: RTC memory and clock (until power is lost) and NVS (for good). The flash is a file,
+which the board writes itself after asking here.
+"""
+
+import json
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tagfleet.twin.board import ops
+from tagfleet.twin.power import PowerSupply
+from tagfleet.twin.receiver import Receiver
+from tagfleet.twin.sht4x import ADDRESS, Nack, Sht4x
+from tagfleet.twin.spec import TwinSpec
+from tagfleet.twin.truth import Delivered
+from tagwire.fields import Reading
+
+PWRON_RESET = 1  # MicroPython's machine.reset_cause() on an ESP32
+HARD_RESET = 2
+DEEPSLEEP_RESET = 4
+
+GNSS_POWER_PIN = 4  # as the firmware's board esp32_devkit has it wired
+BATTERY_PIN = 34
+BATTERY_DIVIDER = 2
+CLOCK_HOLD_H = 12  # the firmware's default
+EPOCH_2000_S = 946_684_800  # where an ESP32's clock starts
+
+
+class Halt(NamedTuple):
+    """The processor stops. sleep_s: until its next wake, None for ever; cause: of the reset that ends it."""
+
+    sleep_s: float | None
+    cause: int
+
+
+class Advertising(NamedTuple):
+    """interval_ms is None when it stops. reading: the truth of a wake's first advertising, if it read its sensors."""
+
+    interval_ms: float | None
+    adv_data: bytes
+    reading: Reading | None
+
+
+class VirtualBoard:
+    """One board. `on_advertising` is called for each start and stop of advertising.
+
+    sht4x, receiver, supply: the parts, for faults. battery_present: False leaves the battery's pin at 0 V.
+    """
+
+    def __init__(
+        self, spec: TwinSpec, flash_path: str, on_advertising: Callable[[Advertising], None], supply: PowerSupply
+    ) -> None:
+        def measure(now_s: float) -> tuple[float, float]:
+            surroundings = spec.world(now_s)
+            return surroundings.temperature_c, surroundings.humidity_pct
+
+        self.supply = supply
+        self.sht4x = Sht4x(measure)
+        self.receiver = Receiver(spec.world, seed=spec.provision.tag_id)
+        self.battery_present = True
+        self.nvs: dict[bytes, bytes] = {}
+        self._spec = spec
+        self._flash_path = flash_path
+        self._on_advertising = on_advertising
+        hold_h = spec.provision.settings.get("clock_hold_h", CLOCK_HOLD_H)
+        self._delivered = Delivered(BATTERY_DIVIDER, int(hold_h) * 3600)
+        self._rtc_memory = b""
+        self._rtc_offset_s: float | None = None  # of the chip's clock to the world's; None while it has no power
+        self._cause = PWRON_RESET
+
+    def wake(self, cause: int) -> None:
+        """Before the processor starts; with PWRON_RESET all that power kept is gone."""
+        self._cause = cause
+        self._delivered.clear()
+        self._on_advertising(Advertising(None, b"", None))
+        if cause == PWRON_RESET:
+            self._rtc_memory = b""
+            self._rtc_offset_s = None
+            self._delivered.last_fix = None
+            self.receiver.power(False, 0)
+
+    def handle(self, op: int, payload: bytes, now_s: float) -> tuple[int, bytes] | Halt:
+        """The (error number or 0, answer) to one request. Raises struct.error or KeyError for what no board asks."""
+        try:
+            return _HANDLERS[op](self, payload, now_s)
+        except Nack:
+            return ops.ENODEV, b""
+
+    def _hello(self, _payload: bytes, now_s: float) -> tuple[int, bytes]:
+        answer = {"flash": self._flash_path, "reset_cause": self._cause, "unix_us": self._clock_us(now_s)}
+        return 0, json.dumps(answer).encode()
+
+    def _clock_us(self, now_s: float) -> int:
+        if self._rtc_offset_s is None:
+            self._rtc_offset_s = EPOCH_2000_S - now_s
+        return int((now_s + self._rtc_offset_s) * 1_000_000)
+
+    def _rtc_set(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
+        self._rtc_offset_s = struct.unpack("<q", payload)[0] / 1_000_000 - now_s
+        return 0, b""
+
+    def _rtc_load(self, _payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        return 0, self._rtc_memory
+
+    def _rtc_store(self, payload: bytes, _now_s: float) -> tuple[int, bytes] | Halt:
+        if self.supply.fails_now():
+            return Halt(0, PWRON_RESET)
+        self._rtc_memory = payload
+        return 0, b""
+
+    def _nvs_get(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        value = self.nvs.get(payload)
+        return (ops.NVS_NOT_FOUND, b"") if value is None else (0, value)
+
+    def _nvs_set(self, payload: bytes, _now_s: float) -> tuple[int, bytes] | Halt:
+        namespace, key, value = payload.split(b"\0", 2)
+        fails = self.supply.fails_now()
+        if not fails or self.supply.done == 1.0:
+            self.nvs[namespace + b"\0" + key] = value
+        return Halt(0, PWRON_RESET) if fails else (0, b"")
+
+    def _flash(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        _operation, _block, length = struct.unpack("<BII", payload)
+        if self.supply.fails_now():
+            return 0, struct.pack("<IB", int(length * self.supply.done), 1)
+        return 0, struct.pack("<IB", length, 0)
+
+    def _power_failed(self, _payload: bytes, _now_s: float) -> Halt:
+        return Halt(0, PWRON_RESET)
+
+    def _i2c_write(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
+        if payload[0] != ADDRESS:
+            raise Nack
+        self.sht4x.write(payload[1:], now_s)
+        return 0, b""
+
+    def _i2c_read(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
+        address, length = struct.unpack("<BH", payload)
+        if address != ADDRESS:
+            raise Nack
+        answer = self.sht4x.read(length, now_s)
+        self._delivered.climate(answer)
+        return 0, answer
+
+    def _uart_read(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
+        _uart, length = struct.unpack("<BH", payload)
+        return 0, self.receiver.read(length, now_s)
+
+    def _ignored(self, _payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        return 0, b""
+
+    def _adc_read(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
+        connected = self.battery_present and payload[0] == BATTERY_PIN
+        pin_uv = round(self._spec.world(now_s).battery_mv) * 1000 // BATTERY_DIVIDER if connected else 0
+        self._delivered.battery(pin_uv)
+        return 0, struct.pack("<I", pin_uv)
+
+    def _pin_write(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
+        pin, level = payload
+        if pin == GNSS_POWER_PIN:
+            self.receiver.power(bool(level), now_s)
+            if not level:
+                self._delivered.finish(self.receiver.delivered, self._clock_us(now_s) // 1_000_000)
+        return 0, b""
+
+    def _ble_active(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        if not payload[0]:
+            self._on_advertising(Advertising(None, b"", None))
+        return 0, b""
+
+    def _ble_advertise(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        interval_us, _connectable = struct.unpack_from("<IB", payload)
+        if not interval_us:
+            self._on_advertising(Advertising(None, b"", None))
+            return 0, b""
+        self._on_advertising(Advertising(interval_us / 1000, payload[5:], self._delivered.reading()))
+        self._delivered.clear()
+        return 0, b""
+
+    def _deepsleep(self, payload: bytes, _now_s: float) -> Halt:
+        (sleep_ms,) = struct.unpack("<q", payload)
+        return Halt(None if sleep_ms < 0 else sleep_ms / 1000, DEEPSLEEP_RESET)
+
+    def _reset(self, _payload: bytes, _now_s: float) -> Halt:
+        return Halt(0, HARD_RESET)
+
+
+_HANDLERS: dict[int, Callable[[VirtualBoard, bytes, float], tuple[int, bytes] | Halt]] = {
+    ops.HELLO: VirtualBoard._hello,
+    ops.I2C_WRITE: VirtualBoard._i2c_write,
+    ops.I2C_READ: VirtualBoard._i2c_read,
+    ops.UART_READ: VirtualBoard._uart_read,
+    ops.UART_WRITE: VirtualBoard._ignored,
+    ops.ADC_READ: VirtualBoard._adc_read,
+    ops.PIN_WRITE: VirtualBoard._pin_write,
+    ops.RTC_LOAD: VirtualBoard._rtc_load,
+    ops.RTC_STORE: VirtualBoard._rtc_store,
+    ops.RTC_SET: VirtualBoard._rtc_set,
+    ops.NVS_GET: VirtualBoard._nvs_get,
+    ops.NVS_SET: VirtualBoard._nvs_set,
+    ops.FLASH: VirtualBoard._flash,
+    ops.POWER_FAILED: VirtualBoard._power_failed,
+    ops.BLE_ACTIVE: VirtualBoard._ble_active,
+    ops.BLE_ADVERTISE: VirtualBoard._ble_advertise,
+    ops.DEEPSLEEP: VirtualBoard._deepsleep,
+    ops.RESET: VirtualBoard._reset,
+}
