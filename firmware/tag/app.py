@@ -37,9 +37,8 @@ class ServiceNeeded(Exception):
 
 def main() -> None:
     """Does not return: it ends in deep sleep, or in the prompt after Ctrl-C."""
-    started_ms = time.ticks_ms()
     try:
-        sleep_ms = wake(started_ms)
+        sleep_ms = wake()
     except Exception as error:  # whatever it is: say it, stay reachable, do not drain the battery
         if isinstance(error, (ServiceNeeded, CounterLost)):
             print("service needed: %s" % error)
@@ -51,8 +50,9 @@ def main() -> None:
     deepsleep(sleep_ms)
 
 
-def wake(started_ms: int) -> int:
-    """What is due now. The milliseconds to sleep until the next wake."""
+def wake() -> int:
+    """Do what is due now. The milliseconds to sleep until the next wake."""
+    started_ms = time.ticks_ms()
     provision = load_provision()
     settings, complaints = read_settings(provision.settings)
     for complaint in complaints:

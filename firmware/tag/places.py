@@ -7,6 +7,10 @@ from esp32 import NVS
 from tagwire.errors import DecodeError
 from tagwire.provision import COUNTER_FILE, decode_counter, encode_counter
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 NVS_NAMESPACE = "tagstack"
 NVS_KEY = "counter"
 
@@ -31,7 +35,7 @@ def write_limit(limit: int) -> "list[str]":
     return complaints
 
 
-def _read(read) -> "int | None":  # type: ignore[no-untyped-def]
+def _read(read: "Callable[[], bytes]") -> "int | None":
     try:
         return decode_counter(read())
     except (OSError, DecodeError):

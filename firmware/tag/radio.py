@@ -17,8 +17,8 @@ def advertise(adv_data: bytes, events: int, interval_ms: int) -> None:
     ble = BLE()
     ble.active(True)
     try:
-        ble.gap_advertise(interval_ms * 1000, adv_data=adv_data, connectable=False)
+        ble.gap_advertise(interval_ms * 1000, adv_data, connectable=False)
         time.sleep_ms(events * (interval_ms + SPREAD_MS // 2))
-        ble.gap_advertise(None)
+        ble.gap_advertise(None)  # type: ignore[arg-type]  # the documented way to stop
     finally:
         ble.active(False)  # it must be off before deep sleep

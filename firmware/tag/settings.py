@@ -44,13 +44,13 @@ TABLE = (
     ("gnss_cold_timeout_s", 90, 0, 600),
     ("gnss_hot_timeout_s", 15, 0, 600),
     ("gnss_settle_s", 3, 0, 60),
-    # An ESP32 without a 32 kHz crystal was seen to drift 20 minutes in 15 hours; a beacon's time is unambiguous within 34.
+    # An ESP32 without a 32 kHz crystal was seen to drift 20 minutes in 15 hours; more than 34 make a time ambiguous.
     ("clock_hold_h", 12, 0, 24),
     ("repl_window_s", 5, 0, 60),
 )
 
 
-def read_settings(given: "dict[str, object]") -> "tuple[Settings, list[str]]":
+def read_settings(given: "dict[str, int | bool | str]") -> "tuple[Settings, list[str]]":
     """Settings from a provisioning file's `settings`, and one line of complaint for each entry that is not used.
 
     An unknown name is ignored; a value that is no integer within the limits gives way to the default.

@@ -1,11 +1,8 @@
 """A tag's file system as a bench would write it: firmware, portable tagwire, provisioning file, first counter."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import littlefs
 
-import tagwire.errors
+from tagfleet.twin.manifest import tag_files
 from tagwire.provision import COUNTER_FILE, PROVISION_FILE, Provision, encode_counter, encode_provision
 
 BLOCK_BYTES = 4096
@@ -13,33 +10,6 @@ IMAGE_BLOCKS = 128  # 512 kB; an ESP32 with 4 MB of flash has 2 MB for its files
 # MicroPython's VfsLfs2 reads and programs 32 bytes and keeps a cache of four of these.
 READ_BYTES = PROGRAM_BYTES = 32
 CACHE_BYTES = 128
-
-
-def firmware_folder() -> Path:
-    """Where the firmware's source lies: within the installed package, or in the repository beside it."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_firmware"
-    return installed if installed.is_dir() else package.parents[1] / "firmware"
-
-
-def tag_files(folder: Path | None = None) -> dict[str, bytes]:
-    """Path on the tag to content, as `manifest.py` in the firmware's folder lists them."""
-    folder = folder or firmware_folder()
-    tagwire_folder = Path(tagwire.errors.__file__).parent
-    files: dict[str, bytes] = {}
-
-    def module(path: str) -> None:
-        files[path] = (folder / path).read_bytes()
-
-    def package(name: str, files_: Sequence[str] | None = None, base_path: str = ".", **named: Sequence[str]) -> None:
-        root = tagwire_folder if name == "tagwire" else folder / base_path / name
-        wanted = named.get("files", files_) or sorted(str(path.relative_to(root)) for path in root.rglob("*.py"))
-        for path in wanted:
-            files[f"{name}/{path}"] = (root / path).read_bytes()
-
-    manifest = folder / "manifest.py"
-    exec(compile(manifest.read_text(), str(manifest), "exec"), {"module": module, "package": package})
-    return files
 
 
 def make_image(files: dict[str, bytes]) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import struct
 from collections import deque
@@ -78,8 +79,9 @@ class TwinProcess:
             return await self._serve(reader, writer)
         finally:
             # A chip that sleeps or loses power runs no further instruction; a process that is only told to end would.
+            # Not process.kill(): its poll() may take the exit status away from asyncio's own watcher.
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.kill(process.pid, signal.SIGKILL)
             writer.close()
             await asyncio.shield(asyncio.gather(process.wait(), console))
 

@@ -1,6 +1,16 @@
 """`time` as on an ESP32: it counts from 2000 and is kept by the host through deep sleep. MicroPython."""
 
 import utime
+from utime import (  # noqa: F401  (what this module does not change)
+    sleep,
+    sleep_ms,
+    sleep_us,
+    ticks_add,
+    ticks_cpu,
+    ticks_diff,
+    ticks_ms,
+    ticks_us,
+)
 
 _EPOCH_S = 946684800  # 2000-01-01T00:00:00Z
 _offset_us = 0  # of this clock's Unix time to the interpreter's
