@@ -53,6 +53,10 @@ class Twin:
         self._on_made = on_made
         self._on_advertised = on_advertised
 
+    def silence(self) -> None:
+        """Off the air."""
+        self._advertiser.stop()
+
     def _on_advertising(self, advertising: Advertising) -> None:
         if advertising.interval_ms is None:
             self._advertiser.stop()
@@ -84,6 +88,8 @@ class TwinFleet:
     counter, if it took one, is a gap. on_advertised(tag_id, frame, t_us): at the start of each burst, repeats
     included.
 
+    autostart: boot the twins on entering; without it, by `start`, when a gateway is listening.
+
     `hci_transport` is what a bumble client opens to hear them, `twins` their parts by tag id.
     """
 
@@ -96,6 +102,7 @@ class TwinFleet:
         on_made: OnMade = lambda tag_id, counter, truth, t_us: None,
         on_advertised: OnAdvertised = lambda tag_id, frame, t_us: None,
         supplies: dict[int, PowerSupply] | None = None,
+        autostart: bool = True,
     ) -> None:
         self.twins: dict[int, Twin] = {}
         self.hci_transport = ""
@@ -107,6 +114,8 @@ class TwinFleet:
         self._on_advertised = on_advertised
         self._supplies = supplies or {}
         self._stack = contextlib.AsyncExitStack()
+        self._autostart = autostart
+        self._group: asyncio.TaskGroup
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "TwinFleet":
@@ -129,11 +138,24 @@ class TwinFleet:
             )
         server = await self._stack.enter_async_context(HciServer(link))
         self.hci_transport = f"tcp-client:127.0.0.1:{server.port}"
-        group = await self._stack.enter_async_context(asyncio.TaskGroup())
-        self._tasks = [
-            group.create_task(twin.process.run(), name=f"twin {tag_id}") for tag_id, twin in self.twins.items()
-        ]
+        self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
+        if self._autostart:
+            self.start()
         return self
+
+    def start(self) -> None:
+        """Boot the twins."""
+        self._tasks = [
+            self._group.create_task(twin.process.run(), name=f"twin {tag_id}") for tag_id, twin in self.twins.items()
+        ]
+
+    async def stop(self) -> None:
+        """End the twins where they are, as by a power cut; the link and its HCI port stay."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for twin in self.twins.values():
+            twin.silence()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
