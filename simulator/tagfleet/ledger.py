@@ -80,7 +80,6 @@ class Ledger:
         self._index: dict[int, int] = {}  # tag << 32 | counter -> row
         self._rows = np.zeros(1024, _ROW)
         self._early: dict[int, tuple[int, ...]] = {}  # arrived before they were made: the reading, to be compared later
-        self._never_advertised: dict[int, int] = {}  # tag -> samples that died before they had a counter
         self._wrong_examples: list[str] = []
 
     def made(self, tag_ids: Ints, counters: Ints, readings: ReadingColumns, t_us: Ints) -> None:
@@ -96,10 +95,6 @@ class Ledger:
             early = self._early.pop(_key(int(rows["tag"][row]), int(rows["counter"][row])), None)
             if early is not None:
                 self._compare(np.array([row]), ReadingColumns(*(np.array([v], np.int64) for v in early)))
-
-    def made_never_advertised(self, tag_id: int) -> None:
-        """A tag read its sensors and died before its first advertisement: a sample without a counter."""
-        self._never_advertised[tag_id] = self._never_advertised.get(tag_id, 0) + 1
 
     def reported(self, tag_ids: Ints, counters: Ints, t_us: Ints) -> None:
         """A radio reported samples at `t_us`; the earliest report counts."""
@@ -141,11 +136,8 @@ class Ledger:
     def account(self, tag_ids: Iterable[int] | None = None) -> Account:
         """The sums over all tags, or over some."""
         rows = self._rows[: len(self._index)]
-        never_advertised = sum(self._never_advertised.values())
         if tag_ids is not None:
-            wanted = set(tag_ids)
-            rows = rows[np.isin(rows["tag"], np.array(sorted(wanted), np.int64))]
-            never_advertised = sum(n for tag, n in self._never_advertised.items() if tag in wanted)
+            rows = rows[np.isin(rows["tag"], np.array(list(tag_ids), np.int64))]
         made, arrived = rows["made"], rows["arrivals"] > 0
         reported = rows["reported_us"] > 0
         wrong = rows["wrong"] | ~made & (arrived | reported)
@@ -153,12 +145,12 @@ class Ledger:
         unheard = made & ~reported & ~arrived
         timed = rows[made & arrived & reported]
         return Account(
-            made=int(made.sum()) + never_advertised,
+            made=int(made.sum()),
             delivered=int((made & arrived & ~wrong).sum()),
             lost=int(lost.sum()),
             duplicated=int(np.maximum(rows["arrivals"].astype(np.int64) - 1, 0).sum()),
             wrong=int(wrong.sum()),
-            unheard=int(unheard.sum()) + never_advertised,
+            unheard=int(unheard.sum()),
             latency_ms=np.sort((timed["arrived_us"] - timed["reported_us"]) / 1000.0),
             examples={
                 "lost": _examples(rows[lost]),

@@ -65,15 +65,6 @@ def test_sample_without_a_report_is_unheard() -> None:
     assert (account.lost, account.unheard) == (0, 1)
 
 
-def test_sample_that_died_before_its_advertisement_is_made_and_unheard() -> None:
-    ledger = ledger_with()
-    ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 1)
-    ledger.made_never_advertised(7)
-    account = ledger.account([7])
-    assert (account.made, account.delivered, account.unheard) == (2, 1, 1)
-    assert ledger.account([8]).made == 0
-
-
 def test_second_arrival_is_a_duplicate_in_another_batch_and_in_the_same() -> None:
     ledger = ledger_with()
     row = over_the_wire(READING)

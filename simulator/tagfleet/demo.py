@@ -1,0 +1,174 @@
+"""`tagfleet demo`: the whole path on a desk.
+
+A real gateway in a child process with a real MQTT broker, the flock on the air, twins on a virtual Bluetooth link, a
+real MQTT subscriber, and the ledger between them.
+"""
+
+import contextlib
+import socket
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagfleet.air import AirLink, AirLost
+from tagfleet.consumer import Consumer
+from tagfleet.flock import Flock
+from tagfleet.hub import HubFailed, HubFiles, HubProcess, settings_toml
+from tagfleet.identity import make_provisions
+from tagfleet.intruder import Intruder
+from tagfleet.ledger import Ledger
+from tagfleet.oracle import NonceOracle
+from tagfleet.pipeline import Pipeline
+from tagfleet.progress import DELIVERING, ENDED, RUNNING, STARTING, Progress
+from tagfleet.radio import RadioSettings
+from tagfleet.subscriber import Subscriber, SubscriberFailed
+from tagfleet.trace_tail import TraceTail
+from tagfleet.transmitter import Transmitter
+from tagfleet.twin import TwinFleet, interpreter_available
+from tagfleet.twins import TwinWatch, twin_fleet, twin_provisions
+from tagfleet.view import View
+from tagfleet.world.world import build_world
+from tagwire.beacon import COMPANY_ID_TEST
+from tagwire.keyring import entry_from_provision, write_keyring
+
+SITE, HUB = "demo", "truck-1"
+FIRST_TWIN_ID, FIRST_FLOCK_ID = 1, 10_001
+START_TIMEOUT_S = 30.0
+_PORT_TAKEN = 5  # taghub's exit code: somebody was faster to take the free port
+_PORT_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What `tagfleet demo` can be told. folder: keep the run's files there; interpreter: MicroPython's path."""
+
+    seconds: float = 45.0
+    twins: int = 3
+    tags: int = 200
+    interval_s: int = 5
+    seed: int = 1
+    intruders_per_s: float = 3.0
+    folder: Path | None = None
+    interpreter: str | None = None
+
+
+class DemoFailed(Exception):
+    """A part of the run ended by itself; the text says which and why."""
+
+
+class _Stopped(Exception):
+    """Asked to end while things were still starting."""
+
+
+class Demo:
+    """One run. `progress` holds its figures at any time."""
+
+    def __init__(self, settings: DemoSettings) -> None:
+        twin_ids, note = _who_are_twins(settings)
+        self.progress = Progress(settings.seconds, settings.tags, twin_ids, note)
+        self._settings = settings
+        self._ledger = Ledger()
+        self._oracle = NonceOracle()
+        self._stops = 0
+
+    def stop(self) -> None:
+        """Make no more samples, and deliver what is on its way; called again: end at once."""
+        self._stops += 1
+
+    async def run(self, view: View) -> None:
+        """The run from set-up to the last delivery. Raises DemoFailed."""
+        with contextlib.ExitStack() as stack:
+            folder = self._settings.folder
+            if folder is None:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagfleet-")))
+            try:
+                await self._run_on_free_port(folder, view)
+            except (HubFailed, AirLost, SubscriberFailed, OSError) as error:
+                raise DemoFailed(str(error)) from error
+            finally:
+                self.progress.update(self._ledger, self.progress.elapsed_s)
+        self.progress.phase = ENDED
+        view.show(self.progress)
+
+    async def _run_on_free_port(self, folder: Path, view: View) -> None:
+        for attempt in range(_PORT_ATTEMPTS):
+            try:
+                with contextlib.suppress(_Stopped):
+                    await self._run_once(folder, view)
+                return
+            except HubFailed as error:
+                last = attempt + 1 == _PORT_ATTEMPTS
+                if last or error.exit_code != _PORT_TAKEN or self.progress.phase != STARTING:
+                    raise
+
+    async def _run_once(self, folder: Path, view: View) -> None:
+        settings, progress = self._settings, self.progress
+        view.show(progress)
+        twins = twin_provisions(settings.seed, FIRST_TWIN_ID, len(progress.twin_ids or []), settings.interval_s)
+        tags = make_provisions(settings.seed, FIRST_FLOCK_ID, settings.tags)
+        world = build_world(settings.seed, len(twins) + len(tags))
+        files = HubFiles.in_folder(folder)
+        write_keyring(files.keyring, [entry_from_provision(p) for p in (*twins, *tags)])
+        broker_port = _free_port()
+        async with contextlib.AsyncExitStack() as stack:
+            fleet: TwinFleet | None = None
+            if twins:
+                watch = TwinWatch(twins, self._ledger, self._oracle)
+                fleet = twin_fleet(twins, world, folder, settings.interpreter, watch)
+                await stack.enter_async_context(fleet)
+            hci_transport = None if fleet is None else fleet.hci_transport
+            files.settings.write_text(settings_toml(files, HUB, SITE, broker_port, hci_transport))
+            hub = await stack.enter_async_context(HubProcess(files))
+
+            def still_waiting() -> None:
+                hub.check()
+                if self._stops:
+                    raise _Stopped
+
+            topics = [f"tags/v1/{SITE}/+/samples", f"tags/v1/{SITE}/+/status"]
+            subscriber = await stack.enter_async_context(
+                Subscriber(broker_port, topics, START_TIMEOUT_S, still_waiting)
+            )
+            air = await stack.enter_async_context(AirLink(f"unix:{files.air}", START_TIMEOUT_S, still_waiting))
+            flock = Flock(tags, world, settings.interval_s, time.time(), first_index=len(twins))
+            pipeline = Pipeline(
+                self._ledger,
+                progress,
+                self._transmitter(flock),
+                air,
+                subscriber,
+                hub,
+                TraceTail(files.trace),
+                Consumer(self._ledger, progress),
+                view,
+            )
+            progress.phase = RUNNING
+            if fleet is not None:
+                fleet.start()
+            await pipeline.make(settings.seconds, stopped=lambda: self._stops > 0)
+            progress.phase = DELIVERING
+            if fleet is not None:
+                await fleet.stop()
+            await pipeline.deliver(hurried=lambda: self._stops > 1)
+
+    def _transmitter(self, flock: Flock) -> Transmitter:
+        settings = self._settings
+        intruder = Intruder(settings.seed, COMPANY_ID_TEST)
+        return Transmitter(
+            flock, settings.seed, RadioSettings(), self._ledger, self._oracle, intruder, settings.intruders_per_s
+        )
+
+
+def _who_are_twins(settings: DemoSettings) -> tuple[list[int] | None, str]:
+    if settings.twins == 0:
+        return None, "none, as asked"
+    if interpreter_available(settings.interpreter) is None:
+        return None, "none on this platform"
+    return list(range(FIRST_TWIN_ID, FIRST_TWIN_ID + settings.twins)), ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

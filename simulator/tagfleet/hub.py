@@ -1,0 +1,121 @@
+"""A real gateway as a child process: its settings file, its start, its end."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NamedTuple, Self
+
+STOP_TIMEOUT_S = 5.0
+
+
+class HubFiles(NamedTuple):
+    """What a hub in a folder reads and writes."""
+
+    settings: Path
+    keyring: Path
+    trace: Path
+    log: Path
+    air: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Self:
+        return cls(folder / "taghub.toml", folder / "keyring", folder / "trace", folder / "taghub.log", folder / "air")
+
+
+def settings_toml(
+    files: HubFiles, hub: str, site: str, broker_port: int, hci_transport: str | None, batch_age_s: float = 1.0
+) -> str:
+    """Settings of a hub with an embedded broker, an air radio, and, with `hci_transport`, a bumble radio as well."""
+    quoted = json.dumps  # a JSON string is a TOML basic string
+    text = f"""\
+[hub]
+id = {quoted(hub)}
+site = {quoted(site)}
+status_interval_s = 2.0
+
+[keyring]
+path = {quoted(str(files.keyring))}
+
+[[radio]]
+kind = "air"
+listen = {quoted(f"unix:{files.air}")}
+
+[broker]
+port = {broker_port}
+
+[batch]
+max_age_s = {batch_age_s}
+
+[position]
+kind = "fixed"
+latitude = 52.52
+longitude = 13.41
+
+[trace]
+path = {quoted(str(files.trace))}
+"""
+    if hci_transport is not None:
+        text += f'\n[[radio]]\nkind = "bumble"\ntransport = {quoted(hci_transport)}\n'
+    return text
+
+
+class HubFailed(Exception):
+    """The gateway ended by itself; the text holds its exit code and its last words."""
+
+    def __init__(self, exit_code: int, last_line: str) -> None:
+        super().__init__(f"taghub ended with exit code {exit_code}: {last_line}")
+        self.exit_code = exit_code
+
+
+class HubProcess:
+    """`taghub run` on the settings file, from entering to leaving the context; nothing of it stays behind.
+
+    It has a session of its own, so a Ctrl-C in the terminal does not reach it before its samples are delivered, and a
+    leash, so it ends when this process is killed.
+    """
+
+    def __init__(self, files: HubFiles) -> None:
+        self._files = files
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        with self._files.log.open("ab") as log:
+            leash = (sys.executable, "-m", "tagfleet.leash", str(os.getpid()))
+            self._process = await asyncio.create_subprocess_exec(
+                *leash,
+                *(sys.executable, "-m", "taghub", "run", str(self._files.settings)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self._process is None else self._process.returncode
+
+    def check(self) -> None:
+        """Raises HubFailed when it has ended."""
+        if self.exit_code is not None:
+            raise HubFailed(self.exit_code, self.last_line())
+
+    def last_line(self) -> str:
+        """The last line that it logged."""
+        lines = self._files.log.read_text(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "(it said nothing)")

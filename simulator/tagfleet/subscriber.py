@@ -1,0 +1,106 @@
+"""A real MQTT 5 consumer: what it receives is what the ledger calls delivered."""
+
+import asyncio
+import queue
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+_SESSION_EXPIRY_S = 300
+_POLL_S = 0.02
+
+
+class Arrival(NamedTuple):
+    """One publish, and the Unix microseconds when it came."""
+
+    t_us: int
+    topic: str
+    payload: bytes
+
+
+class SubscriberFailed(Exception):
+    """The broker could not be reached, or refused."""
+
+
+class Subscriber:
+    """Subscribed to `topics` at QoS 1 from entering to leaving the context; paho's own thread receives.
+
+    Waits for a broker that is still starting. `still_waiting` is called meanwhile and may raise to end that.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        topics: list[str],
+        timeout_s: float,
+        still_waiting: Callable[[], None] = lambda: None,
+        max_waiting: int = 100_000,
+    ) -> None:
+        self.dropped = 0  # arrivals that found the queue full: whoever consumes is too slow
+        self._port = port
+        self._topics = topics
+        self._timeout_s = timeout_s
+        self._still_waiting = still_waiting
+        self._arrivals: queue.Queue[Arrival] = queue.Queue(max_waiting)
+        self._subscribed = False
+        self._client = Client(
+            CallbackAPIVersion.VERSION2, client_id="tagfleet-ledger", protocol=MQTTProtocolVersion.MQTTv5
+        )
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.reconnect_delay_set(1, 2)
+
+    async def __aenter__(self) -> Self:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = _SESSION_EXPIRY_S
+        deadline_s = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                self._client.connect("127.0.0.1", self._port, properties=properties)
+                break
+            except OSError as error:
+                await self._wait(deadline_s, f"no MQTT broker on port {self._port}: {error}")
+        self._client.loop_start()
+        try:
+            while not self._subscribed:
+                await self._wait(deadline_s, f"the MQTT broker on port {self._port} confirmed no subscription")
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+
+    async def _wait(self, deadline_s: float, why: str) -> None:
+        self._still_waiting()
+        if time.monotonic() > deadline_s:
+            raise SubscriberFailed(why)
+        await asyncio.sleep(_POLL_S)
+
+    def take(self) -> list[Arrival]:
+        """What has arrived since the last call, in order."""
+        return [self._arrivals.get_nowait() for _ in range(self._arrivals.qsize())]
+
+    # paho calls these in its own thread.
+
+    def _on_connect(self, client: Client, _: Any, flags: ConnectFlags, reason: ReasonCode, __: Any) -> None:
+        if not reason.is_failure:
+            client.subscribe([(topic, 1) for topic in self._topics])
+
+    def _on_subscribe(self, _: Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
+        self._subscribed = all(not reason.is_failure for reason in reasons)
+
+    def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
+        try:
+            self._arrivals.put_nowait(Arrival(time.time_ns() // 1000, message.topic, bytes(message.payload)))
+        except queue.Full:
+            self.dropped += 1

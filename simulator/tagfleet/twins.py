@@ -1,0 +1,55 @@
+"""Twins in a run: who they are, and what they tell the ledger."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tagfleet.identity import make_provisions
+from tagfleet.ledger import Ledger
+from tagfleet.oracle import NonceOracle
+from tagfleet.twin import TwinFleet, TwinSpec
+from tagfleet.world.world import World
+from tagwire.beacon import parse_header
+from tagwire.bulk import NOT_AVAILABLE, ReadingColumns
+from tagwire.counter import make_counter, next_with_low
+from tagwire.fields import Reading
+from tagwire.keys import beacon_key
+from tagwire.provision import Provision
+
+
+def twin_provisions(seed: int, first_tag_id: int, twins: int, interval_s: int) -> list[Provision]:
+    """Provisions of twins with a sample each `interval_s`, and no wait for a person at the console."""
+    settings: dict[str, int | bool | str] = {"interval_s": interval_s, "repl_window_s": 0}
+    return make_provisions(seed, first_tag_id, twins, settings=settings)
+
+
+class TwinWatch:
+    """What twins made and advertised, for the ledger and past the nonce oracle."""
+
+    def __init__(self, provisions: list[Provision], ledger: Ledger, oracle: NonceOracle) -> None:
+        self._keys = {p.tag_id: beacon_key(p.root_key, p.generation) for p in provisions}
+        self._last = {p.tag_id: make_counter(p.generation, 0) - 1 for p in provisions}
+        self._ledger = ledger
+        self._oracle = oracle
+
+    def made(self, tag_id: int, counter: int, truth: Reading, t_us: int) -> None:
+        """A sample's first beacon goes on the air."""
+        row = np.array([[NOT_AVAILABLE if value is None else value for value in truth]], np.int64)
+        self._last[tag_id] = counter
+        self._ledger.made(np.array([tag_id]), np.array([counter]), ReadingColumns(*row.T), np.array([t_us]))
+
+    def advertised(self, tag_id: int, frame: bytes, t_us: int) -> None:
+        """A burst of a sample begins. Raises NonceReuse."""
+        counter = next_with_low(self._last[tag_id] - 1, parse_header(frame).counter_low)
+        self._oracle.check_beacon(self._keys[tag_id], tag_id, counter, frame)
+
+
+def twin_fleet(
+    provisions: list[Provision], world: World, folder: Path, interpreter: str | None, watch: TwinWatch
+) -> TwinFleet:
+    """Twins that are the first tags of `world`, with a view of the sky; they wait for `start`."""
+    specs = [
+        TwinSpec(provision, make_counter(provision.generation, 0), world.view(i, always_sky=True))
+        for i, provision in enumerate(provisions)
+    ]
+    return TwinFleet(specs, folder, interpreter, on_made=watch.made, on_advertised=watch.advertised, autostart=False)
