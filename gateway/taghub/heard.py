@@ -18,15 +18,21 @@ class Heard(NamedTuple):
     payload: bytes
 
 
-def from_records(records: Iterable[Record], company_id: int) -> list[Heard]:
-    """The air records that carry the company's manufacturer data; the rest (other makers, other types) is left out."""
+def from_records(records: Iterable[Record], company_id: int, heard_us: int | None = None) -> list[Heard]:
+    """The air records that carry the company's manufacturer data; the rest (other makers, other types) is left out.
+
+    `heard_us` takes the place of the records' own time where it is given.
+    """
     prefix = advertisement(company_id, bytes(BEACON_BYTES))[:_PREFIX_BYTES]
     heard = []
     for record_type, t_us, rssi_dbm, _, adv_data in records:
         if record_type != RECORD_ADVERTISEMENT:
             continue
         if len(adv_data) == ADVERTISEMENT_BYTES and adv_data.startswith(prefix):  # as our own tags write it
-            heard.append(Heard(t_us, rssi_dbm, adv_data[_PREFIX_BYTES:]))
-        elif (payload := manufacturer_data(adv_data, company_id)) is not None:
-            heard.append(Heard(t_us, rssi_dbm, payload))
+            payload = adv_data[_PREFIX_BYTES:]
+        elif (found := manufacturer_data(adv_data, company_id)) is not None:
+            payload = found
+        else:
+            continue
+        heard.append(Heard(t_us if heard_us is None else heard_us, rssi_dbm, payload))
     return heard

@@ -25,8 +25,8 @@ class Dropped(NamedTuple):
 class Outbox:
     """Batches waiting, in flight, and set aside after a refusal; bounded in bytes.
 
-    A batch is in flight from `next_to_send` until `acknowledged` or `refused`, across any number of reconnects: the MQTT
-    client sends it again by itself.
+    A batch is in flight from `next_to_send` until `acknowledged` or `refused`, across any number of reconnects: the
+    MQTT client sends it again by itself.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -59,24 +59,20 @@ class Outbox:
         self._bytes += len(batch.payload)
         dropped = []
         while self._bytes > self._max_bytes and (self._waiting or self._aside):
-            if self._aside:
-                oldest = self._aside.pop(min(self._aside))[1]
-            else:
-                oldest = self._waiting.popitem(last=False)[1]
+            oldest = self._aside.pop(min(self._aside))[1] if self._aside else self._waiting.popitem(last=False)[1]
             dropped.append(self._give_up(oldest, DROP_FULL))
         return dropped
 
     def next_to_send(self, now_s: float) -> ClosedBatch | None:
         """The next batch to publish; it is in flight from now on. None when nothing waits."""
-        for sequence, (due_s, batch) in self._aside.items():
-            if now_s >= due_s:
-                del self._aside[sequence]
-                break
+        due = next((sequence for sequence, (due_s, _) in self._aside.items() if now_s >= due_s), None)
+        if due is not None:
+            batch = self._aside.pop(due)[1]
+        elif self._waiting:
+            batch = self._waiting.popitem(last=False)[1]
         else:
-            if not self._waiting:
-                return None
-            sequence, batch = self._waiting.popitem(last=False)
-        self._in_flight[sequence] = batch
+            return None
+        self._in_flight[batch.sequence] = batch
         return batch
 
     def acknowledged(self, sequence: int) -> ClosedBatch | None:

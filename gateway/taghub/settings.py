@@ -94,9 +94,7 @@ class MqttSettings(_Section):
     tls: TlsSettings | None = Field(None, description="section [mqtt.tls]; default: no TLS")
     keepalive_s: int = Field(5, ge=2, le=600, description="seconds; a dead link is noticed after at most twice this")
     session_expiry_s: int = Field(86400, ge=0, le=0xFFFFFFFF, description="seconds the broker keeps the session")
-    inflight: int = Field(
-        8, ge=1, le=100, description="batches sent and not yet acknowledged; the broker may allow less"
-    )
+    inflight: int = Field(8, ge=1, le=100, description="batches sent and not yet acknowledged, at most")
     outbox_mb: int = Field(64, ge=1, le=4096, description="megabytes of batches kept while the broker is away")
     start_timeout_s: float = Field(10.0, gt=0, le=3600, description="seconds to reach the broker at the start")
     wait_for_broker: bool = Field(False, description="start without the broker and keep trying, as a truck hub should")
@@ -154,15 +152,15 @@ class Settings(_Section):
     keyring: KeyringSettings
     radio: list[RadioSettings] = Field(min_length=1)
     mqtt: MqttSettings | None = None
-    broker: BrokerSettings | None = None
-    batch: BatchSettings = BatchSettings()  # type: ignore[call-arg]
+    broker: BrokerSettings = BrokerSettings.model_validate({})
+    batch: BatchSettings = BatchSettings.model_validate({})
     position: Annotated[FixedPosition | GpsdPosition, Field(discriminator="kind")] | None = None
     trace: TraceSettings | None = None
-    clock: ClockSettings = ClockSettings()  # type: ignore[call-arg]
+    clock: ClockSettings = ClockSettings.model_validate({})
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
-        if self.mqtt is not None and self.broker is not None:
+        if self.mqtt is not None and "broker" in self.model_fields_set:
             raise ValueError("[mqtt] names a broker and [broker] starts one: keep one of the two")
         if self.clock.source == "air" and any(radio.kind != "air" for radio in self.radio):
             raise ValueError('clock.source = "air" needs every radio to be of kind "air"')

@@ -1,0 +1,114 @@
+"""Simulated radio: the hub listens on TCP or a unix socket, simulators connect and write air records."""
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+from taghub.clock import AirClock, Clock
+from taghub.errors import PortError
+from taghub.heard import Heard, from_records
+from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS, new_counts
+from taghub.settings import AirSettings
+from tagwire.air import Decoder, Record
+from tagwire.fields import TIME_WINDOW_S
+
+READ_BYTES = 64 * 1024
+CHUNKS_MAX = 8  # read and not yet taken in; beyond, a connection waits and TCP slows the simulator down
+
+_EARLIEST_US = TIME_WINDOW_S * 1_000_000
+_LATEST_US = (1 << 33) * 1_000_000  # the range of a batch's times
+
+_OnConnection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class AirRadio:
+    """All connections together are one radio.
+
+    With a SystemClock a report is as old as its arrival; with an AirClock the records' own time is the hub's.
+    """
+
+    def __init__(self, settings: AirSettings, company_id: int, clock: Clock) -> None:
+        self._listen = settings.listen
+        self._company_id = company_id
+        self._clock = clock
+        self.name = f"air {settings.listen}"
+        self.required = settings.required
+        self.counts = new_counts()
+
+    @contextlib.asynccontextmanager
+    async def listen(self) -> AsyncIterator[AsyncIterator[list[Heard]]]:
+        """Listen from the first moment inside to the end. Raises PortError. See `Radio.listen`."""
+        queue: asyncio.Queue[list[Heard]] = asyncio.Queue(CHUNKS_MAX)
+        connections: set[asyncio.Task[None]] = set()
+
+        async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            connections.add(task)
+            try:
+                await self._read(reader, queue)
+            except OSError:
+                pass  # the simulator is gone; another may come
+            finally:
+                connections.discard(task)
+                writer.close()
+
+        server = await self._open(on_connection)
+        try:
+            yield _chunks(queue)
+        finally:
+            server.close()
+            for task in connections:
+                task.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
+            if self._listen.startswith("unix:"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._listen.removeprefix("unix:"))
+
+    async def _open(self, on_connection: _OnConnection) -> asyncio.Server:
+        try:
+            if self._listen.startswith("unix:"):
+                path = self._listen.removeprefix("unix:")
+                await _refuse_taken_socket(path)
+                return await asyncio.start_unix_server(on_connection, path)
+            host, _, port = self._listen.rpartition(":")
+            return await asyncio.start_server(on_connection, host, int(port))
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise PortError(f"radio {self.name}: cannot listen: {reason}; set another `listen`") from None
+
+    async def _read(self, reader: asyncio.StreamReader, queue: asyncio.Queue[list[Heard]]) -> None:
+        decoder = Decoder()
+        while data := await reader.read(READ_BYTES):
+            records = decoder.feed(data)
+            reports = self._timed(records)
+            self.counts[COUNT_REPORTS] += len(reports)
+            self.counts[COUNT_FOREIGN] += len(records) - len(reports)
+            if reports:
+                await queue.put(reports)
+
+    def _timed(self, records: Iterable[Record]) -> list[Heard]:
+        if not isinstance(self._clock, AirClock):
+            return from_records(records, self._company_id, self._clock.unix_us())
+        reports = from_records(records, self._company_id)
+        reports = [report for report in reports if _EARLIEST_US <= report.t_us < _LATEST_US]
+        if reports:
+            self._clock.advance(max(report.t_us for report in reports))
+        return reports
+
+
+async def _refuse_taken_socket(path: str) -> None:
+    """asyncio removes a socket file that is in its way, even one that another hub listens on."""
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return
+    writer.close()
+    raise OSError(errno.EADDRINUSE, "another process listens on it")
+
+
+async def _chunks(queue: asyncio.Queue[list[Heard]]) -> AsyncIterator[list[Heard]]:
+    while True:
+        yield await queue.get()

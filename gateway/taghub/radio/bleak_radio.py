@@ -1,0 +1,74 @@
+"""Radios that bleak scans with: this machine's own Bluetooth, or through our backend a controller over raw HCI."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from bleak import BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakError
+
+from taghub.clock import Clock
+from taghub.errors import RadioError
+from taghub.heard import Heard
+from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, new_counts
+from taghub.radio.report_queue import ReportQueue
+from taghub.settings import BleakSettings, BumbleSettings
+
+
+class BleakRadio:
+    """An active scan: it reports unchanged payloads again, and asks nothing special of BlueZ as a passive one does."""
+
+    def __init__(self, settings: BleakSettings | BumbleSettings, company_id: int, clock: Clock) -> None:
+        self._settings = settings
+        self._company_id = company_id
+        self._clock = clock
+        place = settings.adapter if isinstance(settings, BleakSettings) else settings.transport
+        self.name = f"{settings.kind} {place}" if place else settings.kind
+        self.required = settings.required
+        self.counts = new_counts()
+
+    @contextlib.asynccontextmanager
+    async def listen(self) -> AsyncIterator[AsyncIterator[list[Heard]]]:
+        """Scan from the first moment inside to the end. See `Radio.listen`."""
+        queue = ReportQueue()
+
+        def on_advertisement(device: BLEDevice, advertisement: AdvertisementData) -> None:
+            payload = advertisement.manufacturer_data.get(self._company_id)
+            if payload is None:
+                self.counts[COUNT_FOREIGN] += 1
+            elif queue.put(Heard(self._clock.unix_us(), advertisement.rssi, bytes(payload))):
+                self.counts[COUNT_REPORTS] += 1
+            else:
+                self.counts[COUNT_OVERRUN] += 1
+
+        scanner = BleakScanner(on_advertisement, scanning_mode="active", **self._backend_arguments(queue))
+        try:
+            await scanner.start()
+        except BleakError as error:
+            raise RadioError(f"radio {self.name}: {error}") from None
+        except OSError as error:  # bleak's BlueZ backend, looking for the system's D-Bus
+            raise RadioError(
+                f"radio {self.name}: no Bluetooth service ({error.strerror}): install and start bluez and dbus"
+            ) from None
+        try:
+            yield queue.chunks()
+        finally:
+            with contextlib.suppress(BleakError, OSError):  # it may be gone already
+                await scanner.stop()
+
+    def _backend_arguments(self, queue: ReportQueue) -> dict[str, Any]:
+        if isinstance(self._settings, BleakSettings):
+            # Without DuplicateData BlueZ reports a payload once, and a repeat is how a lost report is made up for.
+            bluez: dict[str, Any] = {"filters": {"DuplicateData": True}}
+            if self._settings.adapter is not None:
+                bluez["adapter"] = self._settings.adapter
+            return {"bluez": bluez}
+        from taghub.radio.bumble_backend import BumbleScanner  # bumble loads in half a second: only where it is used
+
+        return {
+            "backend": BumbleScanner,
+            "transport": self._settings.transport,
+            "on_lost": lambda reason: queue.fail(f"radio {self.name}: {reason}"),
+        }

@@ -1,0 +1,172 @@
+"""A scanner backend for bleak over raw HCI: a USB or serial controller without BlueZ, or a virtual one.
+
+BleakScanner(callback, backend=BumbleScanner, transport="usb:0")
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Literal
+
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback, BaseBleakScanner
+from bleak.exc import BleakError
+from bumble.core import AdvertisingData, BaseBumbleError
+from bumble.device import Device
+from bumble.hci import Address
+from bumble.transport import open_transport
+
+OPEN_TIMEOUT_S = 10.0
+SCAN_INTERVAL_MS = 60.0  # window equal to interval: listen without a pause, on one channel after the other
+SEEN_DEVICES_MAX = 1000  # tags rotate their addresses; bleak's own map would grow for ever
+
+_HOST_ADDRESS = Address("F0:F1:F2:F3:F4:F5")  # a static random address, for scan requests only
+
+
+class _ScanningDevice(Device):  # type: ignore[misc]
+    """A bumble host that hands on each report as it comes.
+
+    Its parent keeps an accumulator per address without bound, and holds a scannable report back until a scan response
+    has come; a beacon is complete without one.
+    """
+
+    on_report: Callable[[Any], None]
+
+    def on_advertising_report(self, report: Any) -> None:
+        self.on_report(report)
+
+
+class BumbleScanner(BaseBleakScanner):
+    """bleak's scanner interface on a bumble transport.
+
+    Further keyword arguments of BleakScanner: `transport`, bumble's name of a controller; `on_lost`, called once with a
+    reason when the transport ends while scanning. Raises BleakError when the controller cannot be opened.
+    """
+
+    def __init__(
+        self,
+        detection_callback: AdvertisementDataCallback | None,
+        service_uuids: list[str] | None,
+        scanning_mode: Literal["active", "passive"],
+        *,
+        transport: str,
+        on_lost: Callable[[str], None] | None = None,
+        **_other_platforms: Any,
+    ) -> None:
+        super().__init__(detection_callback, service_uuids)
+        self._active = scanning_mode == "active"
+        self._name = transport
+        self._on_lost = on_lost
+        self._transport: Any = None
+        self._device: _ScanningDevice | None = None
+
+    async def start(self) -> None:
+        self.seen_devices.clear()
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await self._open()
+        except BaseException as error:
+            await self._close()
+            if isinstance(error, TimeoutError):
+                raise BleakError(f"no answer from the controller at {self._name}") from None
+            if isinstance(error, (BaseBumbleError, OSError, ValueError, ImportError)):
+                raise BleakError(f"the controller cannot be used: {error}") from None
+            raise
+
+    async def stop(self) -> None:
+        self._on_lost = None
+        if self._device is not None and not self._transport.source.terminated.done():
+            try:
+                async with asyncio.timeout(OPEN_TIMEOUT_S):
+                    await self._device.stop_scanning()
+            except (BaseBumbleError, OSError, TimeoutError) as error:
+                raise BleakError(f"the scan cannot be stopped: {error}") from None
+            finally:
+                await self._close()
+        else:
+            await self._close()
+
+    async def _open(self) -> None:
+        self._transport = await open_transport(self._name)
+        self._transport.source.terminated.add_done_callback(self._on_terminated)
+        device = _ScanningDevice.with_hci("taghub", _HOST_ADDRESS, self._transport.source, self._transport.sink)
+        device.on_report = self._on_report
+        self._device = device
+        await device.power_on()
+        await device.start_scanning(
+            legacy=True,  # tags advertise legacy PDUs; the extended command is not on every controller
+            active=self._active,
+            scan_interval=SCAN_INTERVAL_MS,
+            scan_window=SCAN_INTERVAL_MS,
+            filter_duplicates=False,
+        )
+
+    async def _close(self) -> None:
+        transport, self._transport, self._device = self._transport, None, None
+        if transport is not None:
+            await transport.close()
+
+    def _on_terminated(self, _: Any) -> None:
+        if self._on_lost is not None:
+            self._on_lost(f"the controller at {self._name} is gone")
+            self._on_lost = None
+
+    def _on_report(self, report: Any) -> None:
+        advertisement = advertisement_data(report.data, report.rssi)
+        if not self.is_allowed_uuid(advertisement.service_uuids):
+            return
+        address = report.address.to_string(False)
+        device = self._seen(address, advertisement, report.address)
+        self.call_detection_callbacks(device, advertisement)
+
+    def _seen(self, address: str, advertisement: AdvertisementData, details: Address) -> BLEDevice:
+        if address not in self.seen_devices and len(self.seen_devices) >= SEEN_DEVICES_MAX:
+            del self.seen_devices[next(iter(self.seen_devices))]
+        return self.create_or_update_device(address, address, advertisement.local_name, details, advertisement)
+
+
+def advertisement_data(data: bytes, rssi_dbm: int) -> AdvertisementData:
+    """AdvData as bleak presents it. Never raises: structures that run past the end are left out."""
+    manufacturer_data: dict[int, bytes] = {}
+    service_data: dict[str, bytes] = {}
+    service_uuids: list[str] = []
+    local_name: str | None = None
+    tx_power: int | None = None
+    for ad_type, value in _ad_structures(data):
+        if ad_type == AdvertisingData.MANUFACTURER_SPECIFIC_DATA and len(value) >= 2:
+            manufacturer_data.setdefault(int.from_bytes(value[:2], "little"), value[2:])
+        elif ad_type in (AdvertisingData.COMPLETE_LOCAL_NAME, AdvertisingData.SHORTENED_LOCAL_NAME):
+            local_name = value.decode("utf-8", "replace")
+        elif ad_type == AdvertisingData.TX_POWER_LEVEL and len(value) == 1:
+            tx_power = int.from_bytes(value, "little", signed=True)
+        elif ad_type in _UUID_LISTS:
+            size = _UUID_LISTS[ad_type]
+            service_uuids += [_uuid(value[i : i + size]) for i in range(0, len(value) - size + 1, size)]
+        elif ad_type in _SERVICE_DATA and len(value) >= _SERVICE_DATA[ad_type]:
+            size = _SERVICE_DATA[ad_type]
+            service_data[_uuid(value[:size])] = value[size:]
+    return AdvertisementData(local_name, manufacturer_data, service_data, service_uuids, tx_power, rssi_dbm, ())
+
+
+_UUID_LISTS = {0x02: 2, 0x03: 2, 0x04: 4, 0x05: 4, 0x06: 16, 0x07: 16}  # AD type to bytes a UUID
+_SERVICE_DATA = {0x16: 2, 0x20: 4, 0x21: 16}
+
+
+def _ad_structures(data: bytes) -> list[tuple[int, bytes]]:
+    """AD type and value of each whole structure (Core Specification, Vol 3, Part C, 11)."""
+    structures = []
+    start = 0
+    while start + 1 < len(data):
+        length = data[start]
+        if length == 0 or start + 1 + length > len(data):
+            break
+        structures.append((data[start + 1], bytes(data[start + 2 : start + 1 + length])))
+        start += 1 + length
+    return structures
+
+
+def _uuid(value: bytes) -> str:
+    """A little-endian UUID of 2, 4 or 16 bytes in bleak's 128-bit text form."""
+    if len(value) < 16:
+        return f"{int.from_bytes(value, 'little'):08x}-0000-1000-8000-00805f9b34fb"
+    text = value[::-1].hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

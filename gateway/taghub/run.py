@@ -1,0 +1,158 @@
+"""A hub's life: start everything, keep it up, and end in order."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Coroutine
+
+from taghub.backoff import delay_s
+from taghub.clock import AirClock, SystemClock
+from taghub.embedded_broker import HOST, embedded_broker
+from taghub.errors import BrokerError, KeyringError, PortError, RadioError
+from taghub.hub import Hub
+from taghub.position import position_source
+from taghub.radio import Radio, make_radio
+from taghub.radio.base import COUNT_RESTARTS
+from taghub.settings import MqttSettings, Settings
+from taghub.status import OFFLINE, ONLINE, RadioStatus, will
+from taghub.topics import topics
+from taghub.trace_file import TraceFile
+from taghub.uplink import Uplink
+from tagwire.errors import DecodeError
+from tagwire.keyring import KeyringEntry, load_keyring
+
+STATUS_TIMEOUT_S = 2.0  # for the last status, when everything else is delivered or given up
+RADIO_HEALTHY_S = 30.0  # a radio that ran this long has recovered: its next failure counts as the first
+
+_logger = logging.getLogger(__name__)
+
+
+def read_keyring(settings: Settings) -> dict[int, KeyringEntry]:
+    """The keyring that the settings name. Raises KeyringError."""
+    path = settings.keyring.path
+    try:
+        return load_keyring(path)
+    except OSError as error:
+        raise KeyringError(f"{path}: the keyring cannot be read: {error.strerror}") from None
+    except DecodeError as error:
+        raise KeyringError(f"{path}: {error.detail}") from None
+
+
+async def run(settings: Settings) -> None:
+    """Run a hub until SIGTERM or SIGINT, then deliver what is left and return.
+
+    Raises TaghubError when it cannot start; once it runs, a failing part is restarted and the others go on.
+    """
+    keyring = read_keyring(settings)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with contextlib.AsyncExitStack() as stack:
+        mqtt = settings.mqtt
+        if mqtt is None:
+            port = settings.broker.port
+            await stack.enter_async_context(embedded_broker(port))
+            mqtt = MqttSettings.model_validate({"host": HOST, "port": port})
+        trace = None
+        if settings.trace is not None:
+            trace = TraceFile(settings.trace.path)
+            stack.callback(trace.close)
+        clock = AirClock() if settings.clock.source == "air" else SystemClock()
+        position = position_source(settings.position)
+        hub = Hub(settings, mqtt, keyring, clock, position, trace)
+        site, name = settings.hub.site, settings.hub.id
+        client_id = mqtt.client_id or f"taghub-{site}-{name}"
+        uplink = Uplink(mqtt, client_id, topics(site, name), will(site, name), hub)
+        hub.attach(uplink)
+        uplink.start()
+        stack.push_async_callback(uplink.stop)
+        if not await _first_connection(hub, mqtt, stopping):
+            return
+        radios = [make_radio(radio, settings.hub.company_id, clock) for radio in settings.radio]
+        await _work(settings, hub, radios, position.run(), stopping)
+        await _deliver(hub, uplink, mqtt)
+
+
+async def _work(
+    settings: Settings, hub: Hub, radios: list[Radio], position: Coroutine[None, None, None], stopping: asyncio.Event
+) -> None:
+    """All of a hub's tasks, until it is asked to stop."""
+    hub.radios = [RadioStatus(radio.name, False, radio.counts) for radio in radios]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(position, name="position")]
+            for index, radio in enumerate(radios):
+                tasks.append(group.create_task(_listen(hub, index, radio), name=f"radio {radio.name}"))
+            tasks.append(group.create_task(_report(hub, settings.hub.status_interval_s), name="status"))
+            await stopping.wait()
+            for task in tasks:
+                task.cancel()
+    except* (PortError, RadioError) as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _first_connection(hub: Hub, mqtt: MqttSettings, stopping: asyncio.Event) -> bool:
+    """Wait for the broker. False when the hub was asked to stop meanwhile. Raises BrokerError."""
+    if mqtt.wait_for_broker:
+        return True
+    waits = [asyncio.create_task(event.wait()) for event in (hub.ever_connected, stopping)]
+    await asyncio.wait(waits, timeout=mqtt.start_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    if not hub.ever_connected.is_set() and not stopping.is_set():
+        raise BrokerError(
+            f"the broker at {mqtt.host}:{mqtt.port} cannot be used: {hub.last_refusal}; "
+            "check [mqtt], or set its wait_for_broker = true"
+        )
+    return hub.ever_connected.is_set()
+
+
+async def _listen(hub: Hub, index: int, radio: Radio) -> None:
+    """Keep one radio open. Raises TaghubError only when a required radio cannot be opened at the start."""
+    failures = 0
+    ever_open = False
+    while True:
+        opened_s = time.monotonic()
+        try:
+            async with radio.listen() as chunks:
+                ever_open = True
+                hub.radios[index] = RadioStatus(radio.name, True, radio.counts)
+                _logger.info("radio %s: open", radio.name)
+                async for chunk in chunks:
+                    hub.take(chunk)
+        except (PortError, RadioError) as error:
+            if radio.required and not ever_open:
+                raise
+            reason = str(error)
+        hub.radios[index] = RadioStatus(radio.name, False, radio.counts)
+        radio.counts[COUNT_RESTARTS] += 1
+        failures = 1 if time.monotonic() - opened_s > RADIO_HEALTHY_S else failures + 1
+        delay = delay_s(failures)
+        _logger.warning("%s; again in %.1f s", reason, delay)
+        await asyncio.sleep(delay)
+
+
+async def _report(hub: Hub, interval_s: float) -> None:
+    """The status now and then; a batch that was set aside after a refusal goes again with it."""
+    while True:
+        await asyncio.sleep(interval_s)
+        hub.publish_status(ONLINE)
+        hub.send()
+
+
+async def _deliver(hub: Hub, uplink: Uplink, mqtt: MqttSettings) -> None:
+    """The last of everything, within bounded time."""
+    hub.close_batch()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(mqtt.stop_timeout_s):
+            await hub.all_delivered.wait()
+    if hub.undelivered_batches:
+        _logger.error("stopped with %d batches undelivered; they are lost", hub.undelivered_batches)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STATUS_TIMEOUT_S):
+            await uplink.wait_idle()
+            hub.publish_status(OFFLINE)
+            await uplink.wait_idle()

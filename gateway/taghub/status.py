@@ -1,0 +1,72 @@
+"""The retained status message, JSON. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from taghub.gpsd import Position
+
+ONLINE = "online"
+OFFLINE = "offline"  # ended in order
+LOST = "lost"  # the last will: the broker has lost this hub
+
+
+class RadioStatus(NamedTuple):
+    """One radio: its name, whether it is open, and its counters."""
+
+    name: str
+    open: bool
+    counts: Mapping[str, int]
+
+
+class Figures(NamedTuple):
+    """What a status says beside who and when. Counts are since the start, `reports_per_s` and `samples_per_s` since the
+    status before."""
+
+    uptime_s: float
+    clock: str
+    position: Position | None
+    tags_known: int
+    tags_heard: int
+    intake: Mapping[str, int]
+    reports_per_s: float
+    samples_per_s: float
+    batches: Mapping[str, int]
+    dropped: Mapping[str, int]
+    radios: Iterable[RadioStatus]
+
+
+def will(site: str, hub: str) -> bytes:
+    """What the broker publishes when it loses the hub."""
+    return _encoded({"state": LOST, "site": site, "hub": hub})
+
+
+def status(state: str, site: str, hub: str, time_s: int, figures: Figures) -> bytes:
+    """The status of a living hub, or of one that ends in order."""
+    position = figures.position
+    return _encoded(
+        {
+            "state": state,
+            "site": site,
+            "hub": hub,
+            "version": version("tagstack"),
+            "time": time_s,
+            "clock": figures.clock,
+            "uptime_s": round(figures.uptime_s, 1),
+            "position": None if position is None else [position.latitude_e7 / 1e7, position.longitude_e7 / 1e7],
+            "tags": {"known": figures.tags_known, "heard": figures.tags_heard},
+            "rates": {
+                "reports_per_s": round(figures.reports_per_s, 1),
+                "samples_per_s": round(figures.samples_per_s, 1),
+            },
+            "intake": dict(figures.intake),
+            "batches": dict(figures.batches),
+            "dropped": dict(figures.dropped),
+            "radios": [{"name": radio.name, "open": radio.open, **radio.counts} for radio in figures.radios],
+        }
+    )
+
+
+def _encoded(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()

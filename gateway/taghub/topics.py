@@ -1,0 +1,16 @@
+"""MQTT topics of a hub, version 1. Pure."""
+
+from typing import NamedTuple
+
+
+class Topics(NamedTuple):
+    """Where a hub publishes."""
+
+    samples: str
+    status: str
+
+
+def topics(site: str, hub: str) -> Topics:
+    """The topics of one hub."""
+    root = f"tags/v1/{site}/{hub}"
+    return Topics(f"{root}/samples", f"{root}/status")

@@ -1,0 +1,232 @@
+"""The MQTT 5 connection: paho in its own thread, spoken to from the event loop.
+
+Who owns what: the outbox decides which batch goes next and gives it up; from `publish` until the broker's PUBACK a
+message is paho's, which sends it again after each reconnect with its packet id and DUP, as MQTT wants it. So that paho
+never holds more than the broker's Receive Maximum, `publish` is only called while `has_room`.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from taghub.backoff import delay_s
+from taghub.batcher import ClosedBatch
+from taghub.errors import SettingsError
+from taghub.settings import MqttSettings
+from taghub.topics import Topics
+from tagwire.batch import CONTENT_TYPE
+
+STATUS_CONTENT_TYPE = "application/json"
+_RECEIVE_MAXIMUM = 0xFFFF  # where the broker names none (MQTT 5, 3.2.2.3.3)
+_STATUS = -1  # stands for a batch's sequence where a status message is meant
+
+_logger = logging.getLogger(__name__)
+
+
+class UplinkEvents(Protocol):
+    """What the owner of an uplink is told, in the event loop."""
+
+    def uplink_connected(self) -> None:
+        """The broker has accepted the connection; `has_room` may be true again."""
+
+    def uplink_refused(self, reason: str) -> None:
+        """The broker cannot be reached or refuses the connection; another try follows by itself."""
+
+    def uplink_lost(self, reason: str) -> None:
+        """An established connection is gone; another try follows by itself."""
+
+    def batch_acknowledged(self, sequence: int) -> None:
+        """The broker has taken a batch over."""
+
+    def batch_refused(self, sequence: int, reason: str) -> None:
+        """The broker has answered a batch with an error (PUBACK reason 0x80 or above)."""
+
+
+class Uplink:
+    """One connection to a broker, kept up until `stop`."""
+
+    def __init__(
+        self, settings: MqttSettings, client_id: str, topics: Topics, will: bytes, events: UplinkEvents
+    ) -> None:
+        """Raises SettingsError when a file for TLS or the password cannot be used."""
+        self._settings = settings
+        self._topics = topics
+        self._events = events
+        self._loop = asyncio.get_running_loop()
+        self._connected = False
+        self._window = settings.inflight
+        self._receive_maximum = _RECEIVE_MAXIMUM
+        self._sequences: dict[int, int] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._failures = 0  # in a row; touched by paho's thread only
+        self._client = self._configured_client(client_id, will)
+
+    def _configured_client(self, client_id: str, will: bytes) -> Client:
+        settings = self._settings
+        client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
+        client.max_inflight_messages_set(settings.inflight + 1)  # and the status
+        client.will_set(self._topics.status, will, qos=1, retain=True, properties=_properties(STATUS_CONTENT_TYPE))
+        if settings.username is not None:
+            client.username_pw_set(settings.username, _password(settings))
+        if settings.tls is not None:
+            tls = settings.tls
+            try:
+                context = ssl.create_default_context(cafile=tls.ca_file)
+                if tls.cert_file is not None and tls.key_file is not None:
+                    context.load_cert_chain(tls.cert_file, tls.key_file)
+            except OSError as error:
+                raise SettingsError(f"mqtt.tls: a certificate or key cannot be used: {error}") from None
+            client.tls_set_context(context)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_socket_open = _tune_socket
+        return client
+
+    @property
+    def connected(self) -> bool:
+        return self._connected
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more batch may be published now."""
+        return self._connected and len(self._sequences) < self._window
+
+    def start(self) -> None:
+        """Begin to connect, and never stop trying."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        self._client.connect_async(
+            self._settings.host,
+            self._settings.port,
+            self._settings.keepalive_s,
+            clean_start=False,
+            properties=properties,
+        )
+        self._client.loop_start()
+
+    async def stop(self) -> None:
+        """End the connection in order, so that the broker does not send the will. Takes at most a connect timeout."""
+        self._connected = False  # the end of the connection is no news
+        self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+
+    def publish(self, batch: ClosedBatch) -> None:
+        """Hand a batch to the broker; `batch_acknowledged` or `batch_refused` follows, however long it takes."""
+        properties = _properties(CONTENT_TYPE)
+        properties.UserProperty = [("sequence", str(batch.sequence)), ("count", str(len(batch.samples)))]
+        self._publish(self._topics.samples, batch.payload, batch.sequence, properties, retain=False)
+
+    def publish_status(self, status: bytes) -> bool:
+        """Publish a retained status. False, and nothing is done, when it cannot be sent at once."""
+        window = min(self._window + 1, self._receive_maximum)  # full of batches, it still has room for a status
+        if not self._connected or _STATUS in self._sequences.values() or len(self._sequences) >= window:
+            return False
+        self._publish(self._topics.status, status, _STATUS, _properties(STATUS_CONTENT_TYPE), retain=True)
+        return True
+
+    async def wait_idle(self) -> None:
+        """Return when everything that was published is answered."""
+        await self._idle.wait()
+
+    def _publish(self, topic: str, payload: bytes, sequence: int, properties: Properties, retain: bool) -> None:
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:  # 65,535 packet ids are taken: cannot be, within the window
+            raise RuntimeError("paho has no packet id left")
+        self._sequences[info.mid] = sequence
+        self._idle.clear()
+
+    # What follows runs in paho's thread, and does no more than pass the news on.
+
+    def _on_connect(
+        self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:  # on_disconnect follows
+            self._tell(self._events.uplink_refused, f"the broker refuses this hub: {reason}")
+            return
+        self._failures = 0
+        self._tell(self._now_connected, int(getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM)))
+
+    def _on_connect_fail(self, client: Client, userdata: Any) -> None:
+        error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]  # paho calls from its handler
+        self._retry_later()
+        self._tell(self._events.uplink_refused, str(error) or type(error).__name__)
+
+    def _on_disconnect(
+        self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._retry_later()
+        self._tell(self._now_lost, str(reason))
+
+    def _on_publish(self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties) -> None:
+        self._tell(self._answered, mid, str(reason) if reason.is_failure else "")
+
+    def _retry_later(self) -> None:
+        """Our own delay in the place of paho's, which has no jitter."""
+        self._failures += 1
+        delay = delay_s(self._failures)
+        self._client.reconnect_delay_set(delay, delay)  # type: ignore[arg-type]  # it only ever computes with them
+
+    def _tell(self, listener: Callable[..., None], *args: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(listener, *args)
+
+    # And from here on in the event loop again.
+
+    def _now_connected(self, receive_maximum: int) -> None:
+        self._connected = True
+        self._receive_maximum = receive_maximum
+        self._window = min(self._settings.inflight, receive_maximum)
+        self._events.uplink_connected()
+
+    def _now_lost(self, reason: str) -> None:
+        if self._connected:
+            self._connected = False
+            self._events.uplink_lost(reason)
+
+    def _answered(self, mid: int, failure: str) -> None:
+        sequence = self._sequences.pop(mid, None)
+        if not self._sequences:
+            self._idle.set()
+        if sequence is None:
+            return
+        if sequence == _STATUS:
+            if failure:
+                _logger.warning("the broker refuses the status message: %s", failure)
+        elif failure:
+            self._events.batch_refused(sequence, failure)
+        else:
+            self._events.batch_acknowledged(sequence)
+
+
+def _properties(content_type: str) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ContentType = content_type
+    return properties
+
+
+def _password(settings: MqttSettings) -> str | None:
+    if settings.password_file is None:
+        return None
+    try:
+        lines = settings.password_file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"mqtt.password_file: cannot be read: {error}") from None
+    return lines[0] if lines else ""
+
+
+def _tune_socket(client: Client, userdata: Any, sock: Any) -> None:
+    """A batch is one write: Nagle's algorithm could only delay it."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
