@@ -100,8 +100,8 @@ class _Burst:
         self.epoch = epoch
         self.started_s = started_s
         self.read = 0
-        # How many bytes tell the whole epoch: what follows GGA adds nothing to it.
-        self.told = text.index(b"\n", text.index(b"GGA")) + 1 if epoch is not None else len(text)
+        # How many bytes tell the whole epoch: a reader may take CR for the end of GGA, and what follows adds nothing.
+        self.told = text.index(b"\r", text.index(b"GGA")) + 1 if epoch is not None else len(text)
 
 
 def sentence(text: str) -> bytes:
