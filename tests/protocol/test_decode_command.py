@@ -1,0 +1,95 @@
+"""`python -m tagwire decode`, as a person calls it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from vector_files import load
+
+BEACON = load("beacon")["valid"][0]
+BATCH = next(case for case in load("batch")["good"] if case["name"] == "three samples, bit-packed")
+
+
+def decode(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tagwire", "decode", *arguments], input=stdin, capture_output=True, timeout=60
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize("field", ["beacon", "adv_data"])
+def test_explains_the_clear_part_without_a_key(field: str) -> None:
+    code, out, err = decode(BEACON[field])
+    assert (code, err) == (0, "")
+    assert f"tag id {BEACON['tag_id']}" in out
+    assert "counter, low 16 bits: 42" in out
+    assert "--keyring opens it" in out
+
+
+@pytest.mark.parametrize("key", [("--root-key", BEACON["root_key"]), ("--key", BEACON["beacon_key"])])
+def test_opens_with_a_key(key: tuple[str, str]) -> None:
+    code, out, _ = decode(*key, "--json", BEACON["adv_data"])
+    row = json.loads(out)
+    assert code == 0
+    assert (row["counter"], row["temperature_c"], row["humidity_pct"], row["fix"]) == (42, 4.3, 61.5, "5 m")
+    assert row["time"] % 4096 == (BEACON["reading"]["time"] + 2) // 4 * 4 % 4096
+    assert "4.3 °C" in decode(*key, BEACON["adv_data"])[1]
+
+
+def test_opens_with_a_keyring_and_takes_spaced_hexadecimal(tmp_path: Path) -> None:
+    keyring = tmp_path / "keyring.jsonl"
+    keyring.write_text(json.dumps({"id": BEACON["tag_id"], "generation": 0, "beacon_key": BEACON["beacon_key"]}))
+    spaced = bytes.fromhex(BEACON["beacon"]).hex(":")
+    code, out, _ = decode("--keyring", str(keyring), "--json", *spaced.split())
+    assert (code, json.loads(out)["opened"]) == (0, True)
+
+
+def test_batch_from_a_file_and_from_standard_input(tmp_path: Path) -> None:
+    data = bytes.fromhex(BATCH["batch"])
+    path = tmp_path / "batch"
+    path.write_bytes(data)
+    code, out, _ = decode(str(path))
+    assert code == 0
+    assert "3 samples in" in out
+    assert out.count("°C") == 3
+    code, out, _ = decode("--json", "-", stdin=data)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert sorted((row["tag"], row["counter"]) for row in rows) == sorted((row[0], row[1]) for row in BATCH["rows"])
+    assert decode("-", stdin=data.hex().encode() + b"\n")[0] == 0
+    assert decode(data.hex())[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--root-key", "00" * 16, BEACON["beacon"]], 1, "forged: no counter of generation 0 fits"),
+        (["--generation", "1", "--root-key", BEACON["root_key"], BEACON["beacon"]], 1, "forged"),
+        (["0102"], 1, "length: 2 bytes"),
+        (["02" + BEACON["beacon"][2:]], 1, "version: version 2"),
+        (["ff" * 40], 1, "format: "),
+        (["no-such-file"], 2, "no-such-file: No such file"),
+        (["--keyring", "no-such-keyring", BEACON["beacon"]], 2, "no-such-keyring: No such file"),
+        (["--root-key", "1234", BEACON["beacon"]], 2, "a key has 32 hexadecimal digits"),
+        (["--generation", "256", BEACON["beacon"]], 2, "invalid"),
+        ([], 2, "required"),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(arguments: list[str], code: int, text: str) -> None:
+    got, out, err = decode(*arguments)
+    assert got == code
+    assert text in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_keyring_without_the_tag_or_with_a_bad_line(tmp_path: Path) -> None:
+    keyring = tmp_path / "keyring.jsonl"
+    keyring.write_text(json.dumps({"id": 1, "generation": 0, "beacon_key": "00" * 16}))
+    code, _, err = decode("--keyring", str(keyring), BEACON["beacon"])
+    assert (code, f"no tag {BEACON['tag_id']}" in err) == (2, True)
+    keyring.write_text('\n{"id": 1, "generation": 0, "beacon_key": "00"}')
+    code, _, err = decode("--keyring", str(keyring), BEACON["beacon"])
+    assert (code, "line 2: beacon_key has 1 bytes, not 16" in err) == (2, True)
