@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from vector_cases.air import air
 from vector_cases.batches import batches
 from vector_cases.beacons import beacons
 from vector_cases.bodies import bodies
@@ -27,6 +28,7 @@ FILES = {
     "receiver.json": receiver,
     "provision.json": provisioning,
     "batch.json": batches,
+    "air.json": air,
 }
 
 

@@ -102,10 +102,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _decode(options: argparse.Namespace) -> int:
     text = " ".join(options.what)
-    if _HEX.fullmatch(text):  # a file of such a name can still be given as ./name
-        data = bytes.fromhex(re.sub(r"[\s:-]", "", text))
-    else:
-        data = _read(text)
+    # A file whose name is hexadecimal digits can still be given as ./name.
+    data = bytes.fromhex(re.sub(r"[\s:-]", "", text)) if _HEX.fullmatch(text) else _read(text)
     if len(data) > ADVERTISEMENT_BYTES:  # the shortest batch has some 80 bytes
         _print_batch(data, options.json)
     else:

@@ -58,7 +58,7 @@ def receiver() -> Case:
             0,
             100,
             [
-                step("replayed", 100),
+                step("repeat", 100),
                 step("accepted", 101),
                 step("accepted", 105),
                 step("replayed", 103),
@@ -85,10 +85,10 @@ def receiver() -> Case:
             ],
         ),
         run(
-            "a raised generation; the old one is still heard for a while, but only forward",
+            "a raised generation: the old one is taken until the new one was heard",
             1,
             50,
-            [step("accepted", 51), step("accepted", 0x0100_0000), step("replayed", 52), step("accepted", 0x0100_0001)],
+            [step("accepted", 51), step("accepted", 0x0100_0000), step("forged", 52), step("accepted", 0x0100_0001)],
             previous=0,
         ),
         run("a generation that the keyring does not hold", 1, None, [step("forged", 0x0200_0000), step("forged", 3)]),
