@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     Ranges = list[tuple[int, int]]
+else:
+    Ranges = list
 
 RANGES_MAX = 32  # in one message: what a tag holds in memory for one request
 LARGEST = 0xFFFFFFFF
