@@ -118,7 +118,7 @@ class NmeaReader:
         self._time = b""  # of the epoch that is being put together
         self._rmc: "tuple[int, int | None] | None" = None  # time_s, speed_mmps
         self._gga: "tuple[int, int, int | None] | None" = None  # latitude_e7, longitude_e7, accuracy_cm
-        self._gst_cm: "int | None" = None
+        self._gst: "tuple[int | None] | None" = None  # accuracy_cm
         self._sends_gst = False  # then an epoch waits for it
 
     def feed(self, data: bytes) -> "list[Fix]":
@@ -162,7 +162,7 @@ class NmeaReader:
             self._gga = _parse_gga(fields)
         elif kind == b"GST" and len(fields) >= 8:
             self._start_epoch(fields[1])
-            self._gst_cm = _parse_gst(fields)
+            self._gst = (_parse_gst(fields),)
             self._sends_gst = True
         else:
             return None
@@ -172,16 +172,16 @@ class NmeaReader:
         time = time.partition(b".")[0]  # RMC and GGA of one epoch may differ in how many decimals they write
         if time != self._time:
             self._time = time
-            self._rmc = self._gga = self._gst_cm = None
+            self._rmc = self._gga = self._gst = None
 
     def _complete(self) -> "Fix | None":
-        if self._rmc is None or self._gga is None or (self._sends_gst and self._gst_cm is None):
+        if self._rmc is None or self._gga is None or (self._sends_gst and self._gst is None):
             return None
         time_s, speed_mmps = self._rmc
         latitude_e7, longitude_e7, accuracy_cm = self._gga
-        if self._gst_cm is not None:
-            accuracy_cm = self._gst_cm
-        self._rmc = self._gga = self._gst_cm = None
+        if self._gst is not None and self._gst[0] is not None:
+            accuracy_cm = self._gst[0]
+        self._rmc = self._gga = self._gst = None
         return Fix(time_s, latitude_e7, longitude_e7, accuracy_cm, speed_mmps)
 
 
