@@ -82,7 +82,8 @@ class HubProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        with self._files.log.open("ab") as log:
+        self._files.trace.unlink(missing_ok=True)  # the hub appends, and an earlier run's trace is not about this one
+        with self._files.log.open("wb") as log:
             leash = (sys.executable, "-m", "tagfleet.leash", str(os.getpid()))
             self._process = await asyncio.create_subprocess_exec(
                 *leash,

@@ -3,14 +3,13 @@
 None of it may ever reach MQTT.
 """
 
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 
 from tagwire.beacon import BEACON_BYTES, advertisement
 
-_REMEMBERED = 500
+_RECORDINGS_MAX = 1000
 
 
 class Intruder:
@@ -19,7 +18,7 @@ class Intruder:
     def __init__(self, seed: int, company_id: int) -> None:
         self._rng = np.random.default_rng([seed, 666])
         self._company_id = company_id
-        self._overheard: deque[bytes] = deque(maxlen=_REMEMBERED)
+        self._recordings: dict[bytes, bytes] = {}  # one a tag, by its id: the first beacon that was overheard
         self._tricks: tuple[Callable[[], bytes], ...] = (
             self.foreign,
             self.unknown_tag,
@@ -30,7 +29,8 @@ class Intruder:
 
     def overhear(self, beacon: bytes) -> None:
         """A genuine beacon that the gateway has been sent."""
-        self._overheard.append(beacon)
+        if len(self._recordings) < _RECORDINGS_MAX:
+            self._recordings.setdefault(beacon[1:5], beacon)
 
     def advertisements(self, count: int) -> list[bytes]:
         """Some AdvData, every kind in turn."""
@@ -51,7 +51,7 @@ class Intruder:
         return advertisement(self._company_id, bytes(beacon))
 
     def replayed(self) -> bytes:
-        """A genuine beacon, recorded some time ago."""
+        """A genuine beacon, recorded at the beginning."""
         return advertisement(self._company_id, self._genuine())
 
     def truncated(self) -> bytes:
@@ -59,6 +59,6 @@ class Intruder:
         return advertisement(self._company_id, self._genuine())[: int(self._rng.integers(4, 31))]
 
     def _genuine(self) -> bytes:
-        if not self._overheard:
+        if not self._recordings:
             return b"\x01" + self._rng.bytes(BEACON_BYTES - 1)
-        return self._overheard[int(self._rng.integers(len(self._overheard)))]
+        return list(self._recordings.values())[int(self._rng.integers(len(self._recordings)))]

@@ -49,6 +49,7 @@ _ROW = np.dtype(
     ]
 )
 _TRACE_BIT = {HEARD: 1, ACCEPTED: 2, ACKNOWLEDGED: 4}
+_STAGES = {HEARD: "heard by the hub", ACCEPTED: "accepted by the hub", ACKNOWLEDGED: "acknowledged by the broker"}
 _NARROW_NA = np.iinfo(np.int32).min
 
 
@@ -65,6 +66,8 @@ class Account(NamedTuple):
     duplicated: int
     wrong: int
     unheard: int
+    accepted: int  # by the hub, as its trace says
+    acknowledged: int  # by the broker, as the hub's trace says
     latency_ms: Floats
     examples: dict[str, list[str]]
 
@@ -151,9 +154,11 @@ class Ledger:
             duplicated=int(np.maximum(rows["arrivals"].astype(np.int64) - 1, 0).sum()),
             wrong=int(wrong.sum()),
             unheard=int(unheard.sum()),
+            accepted=int((rows["trace"] & _TRACE_BIT[ACCEPTED] > 0).sum()),
+            acknowledged=int((rows["trace"] & _TRACE_BIT[ACKNOWLEDGED] > 0).sum()),
             latency_ms=np.sort((timed["arrived_us"] - timed["reported_us"]) / 1000.0),
             examples={
-                "lost": _examples(rows[lost]),
+                "lost": _examples(rows[lost], last_seen=True),
                 "duplicated": _examples(rows[rows["arrivals"] > 1]),
                 "wrong": self._wrong_examples + _examples(rows[~made & (arrived | reported)]),
                 "unheard": _examples(rows[unheard]),
@@ -199,5 +204,10 @@ def _said(value: int) -> str:
     return "n/a" if value == NOT_AVAILABLE else str(value)
 
 
-def _examples(rows: "np.ndarray[tuple[int], np.dtype[np.void]]") -> list[str]:
-    return [f"tag {row['tag']} counter {row['counter']}" for row in rows[:EXAMPLES]]
+def _examples(rows: "np.ndarray[tuple[int], np.dtype[np.void]]", last_seen: bool = False) -> list[str]:
+    texts = []
+    for row in rows[:EXAMPLES]:
+        stages = [stage for event, stage in _STAGES.items() if row["trace"] & _TRACE_BIT[event]]
+        seen = f", last seen {(stages or ['reported by a radio'])[-1]}" if last_seen else ""
+        texts.append(f"tag {row['tag']} counter {row['counter']}{seen}")
+    return texts

@@ -10,7 +10,7 @@ from tagfleet.progress import DELIVERING, STARTING, Latest, Progress
 from tagfleet.summary import rejections, tags
 from tagwire.batch import FIX_WORDS, MOTION_WORDS
 
-_FRAME_ROWS = 15  # everything but the readings themselves
+_FRAME_ROWS = 12  # everything but the readings themselves
 _PHASES = {STARTING: "starting", DELIVERING: "no new samples; waiting for the last ones"}
 
 
@@ -46,7 +46,7 @@ def _path(progress: Progress) -> Panel:
     stages = (
         ("tags", f"{account.made:,} samples", "green"),
         ("radio", f"{progress.reports:,} reports", "cyan"),
-        ("taghub", f"{progress.hub_counters.get('accepted', 0):,} accepted", "yellow"),
+        ("taghub", f"{account.accepted:,} accepted", "yellow"),
         ("MQTT broker", f"{progress.batches:,} batches", "magenta"),
         ("subscriber", f"{account.delivered:,} delivered", "green"),
     )
@@ -69,32 +69,30 @@ def _path(progress: Progress) -> Panel:
     )
 
 
-def _figures(progress: Progress) -> Table:
+def _figures(progress: Progress) -> RenderableType:
     account = progress.account
     table = Table.grid(expand=True, padding=(0, 2))
     for _ in range(3):
-        table.add_column(ratio=1)
-    bad = [(name, getattr(account, name)) for name in ("duplicated", "wrong")]
+        table.add_column(ratio=1, no_wrap=True)
     p50, p99 = progress.latency_ms(0.50), progress.latency_ms(0.99)
+    bad = account.duplicated + account.wrong
     table.add_row(
         _pair("tags heard", f"{len(progress.latest)}"),
-        _pair("latency p50 / p99", f"{_figure(p50, ',.0f')} / {_figure(p99, ',.0f')} ms"),
-        _pair("on the way", f"{progress.pending:,}"),
-    )
-    table.add_row(
         _pair("samples/s", f"{progress.delivered_per_s:.1f}"),
-        _pair("MQTT bytes/sample", _figure(progress.bytes_per_sample, ".1f")),
-        _pair("unheard", f"{account.unheard:,}"),
+        _pair("p50/p99", f"{_figure(p50, ',.0f')}/{_figure(p99, ',.0f')} ms"),
     )
-    refused = ", ".join(f"{count} {name}" for name, count in rejections(progress).items()) or "nothing yet"
     table.add_row(
         _pair("twins", "none" if progress.twins is None else f"{progress.twins.delivered} of {progress.twins.made}"),
-        _pair("refused", refused),
-        Text.assemble(
-            *(part for name, n in bad for part in ((f"{name} ", "dim"), (f"{n}  ", "bold red" if n else "green")))
-        ),
+        _pair("on the way", f"{progress.pending:,}"),
+        _pair("bytes/sample", _figure(progress.bytes_per_sample, ".1f")),
     )
-    return table
+    table.add_row(
+        _pair("unheard", f"{account.unheard:,}"),
+        _pair("duplicated", f"{account.duplicated}"),
+        Text.assemble(("wrong ", "dim"), (f"{account.wrong}", "bold red" if bad else "bold")),
+    )
+    refused = ", ".join(f"{count:,} {name}" for name, count in rejections(progress).items()) or "nothing yet"
+    return Group(table, _pair("refused by the gateway:", refused))
 
 
 def _readings(progress: Progress, now_us: int, rows: int) -> Table:
@@ -110,17 +108,18 @@ def _readings(progress: Progress, now_us: int, rows: int) -> Table:
     twins = set(progress.twin_ids or ())
     newest_first = sorted(progress.latest.items(), key=lambda item: (item[0] not in twins, -item[1].t_us, item[0]))
     for tag_id, latest in newest_first[:rows]:
-        table.add_row(*_reading_cells(tag_id, latest, now_us), style="bold" if tag_id in twins else "")
+        kind = "twin" if tag_id in twins else "tag"
+        table.add_row(*_reading_cells(kind, tag_id, latest, now_us), style="bold" if tag_id in twins else "")
     return table
 
 
-def _reading_cells(tag_id: int, latest: Latest, now_us: int) -> tuple[str, ...]:
+def _reading_cells(kind: str, tag_id: int, latest: Latest, now_us: int) -> tuple[str, ...]:
     reading = latest.reading
     position = "-"
     if reading.latitude_e7 is not None and reading.longitude_e7 is not None:
         position = f"{reading.latitude_e7 / 1e7:.4f} {reading.longitude_e7 / 1e7:.4f}"
     return (
-        f"{tag_id} #{latest.counter & 0xFFFFFF}",
+        f"{kind} {tag_id} #{latest.counter & 0xFFFFFF}",
         _figure(reading.temperature_mc, ".1f", 1000),
         _figure(reading.humidity_mpct, ".1f", 1000),
         _figure(reading.battery_mv, ".2f", 1000),

@@ -49,9 +49,14 @@ def test_delivered_sample_counts_once_with_its_latency() -> None:
 
 
 def test_reported_sample_that_never_arrives_is_lost() -> None:
-    account = ledger_with().account()
+    ledger = ledger_with()
+    account = ledger.account()
     assert (account.made, account.lost, account.delivered, account.unheard) == (1, 1, 0, 0)
-    assert account.examples["lost"] == ["tag 7 counter 100"]
+    assert account.examples["lost"] == ["tag 7 counter 100, last seen reported by a radio"]
+    ledger.traced([trace.TraceRecord(event, 7, 100, MADE_US + 1) for event in (trace.HEARD, trace.ACCEPTED)])
+    account = ledger.account()
+    assert (account.accepted, account.acknowledged, account.lost) == (1, 0, 1)
+    assert account.examples["lost"] == ["tag 7 counter 100, last seen accepted by the hub"]
 
 
 def test_sample_that_only_the_trace_knows_is_lost_not_unheard() -> None:

@@ -1,0 +1,163 @@
+"""`tagfleet demo` as a user runs it: real gateway, real broker, real firmware, no terminal."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tagfleet.demo import Demo, DemoSettings
+from tagfleet.twin import interpreter_available
+from tagfleet.view import LineView
+
+DEMO = (sys.executable, "-m", "tagfleet", "demo", "--tags", "60", "--interval", "2")
+SHARED_MACHINE_S = 90  # a bound for hanging, not for speed
+
+
+class Run:
+    """A demo in a child process, whose files are in `folder`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [*DEMO, "--folder", str(folder), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def wait_for_line(self, part: str) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if part in line:
+                return
+        raise AssertionError(f"it ended without saying {part!r}: {self.process.communicate()}")
+
+    def finish(self) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        out, err = self.process.communicate(timeout=SHARED_MACHINE_S)
+        return self.process.returncode, out, err
+
+    def processes(self) -> list[int]:
+        """The gateway's, and any other with this run's folder in its command line, but not the demo itself."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                belongs = str(self.folder).encode() in entry.read_bytes()
+            except OSError:  # it has just ended
+                continue
+            if belongs and int(entry.parent.name) != self.process.pid:
+                found.append(int(entry.parent.name))
+        return found
+
+    def wait_until_nothing_runs(self) -> None:
+        deadline_s = time.monotonic() + SHARED_MACHINE_S
+        while left := self.processes():
+            assert time.monotonic() < deadline_s, left
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Any]:
+    started: list[Run] = []
+
+    def start(*options: str) -> Run:
+        started.append(Run(tmp_path / f"run{len(started)}", *options))
+        return started[-1]
+
+    yield start
+    for run in started:
+        if run.process.poll() is None:
+            run.process.kill()
+        run.process.communicate()
+
+
+def test_demo_accounts_for_every_sample_of_flock_and_twins(runs: Any) -> None:
+    if interpreter_available() is None:
+        pytest.skip("no MicroPython interpreter for this platform")
+    run = runs("--seconds", "8", "--twins", "2")
+    code, out, err = run.finish()
+    account = json.loads(out.splitlines()[-1])
+    assert (account["lost"], account["duplicated"], account["wrong"]) == (0, 0, 0), out
+    assert code == 0, out + err
+    assert account["made"] == account["delivered"] + account["unheard"]
+    assert account["delivered"] > 150
+    assert account["twins"]["delivered"] >= 4
+    assert 0 < account["latency_ms"]["p50"] <= account["latency_ms"]["p99"]
+    assert 5 < account["bytes_per_sample"] < 40
+    assert "  5.0 s" in out or " made, " in out  # a line now and then
+    assert run.processes() == []
+
+
+def test_demo_without_interpreter_ends_cleanly_on_ctrl_c(runs: Any, tmp_path: Path) -> None:
+    run = runs("--seconds", "600", "--interpreter", str(tmp_path / "none"))
+    run.wait_for_line(" delivered, ")
+    run.process.send_signal(signal.SIGINT)
+    code, out, err = run.finish()
+    account = json.loads(out.splitlines()[-1])
+    assert code == 0, out + err
+    assert account["twins"] is None
+    assert "twins: none on this platform" in out
+    assert account["delivered"] > 50
+    assert account["made"] == account["delivered"] + account["unheard"]
+    assert run.processes() == []
+
+
+def test_demo_ended_while_it_starts_leaves_nothing_behind(runs: Any) -> None:
+    run = runs("--seconds", "600", "--twins", "0", "--json")
+    deadline_s = time.monotonic() + SHARED_MACHINE_S
+    while not run.processes():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    run.process.send_signal(signal.SIGTERM)
+    code, out, _ = run.finish()
+    assert json.loads(out)["lost"] == 0  # --json: nothing else on stdout
+    assert code in (0, 1)  # it may have delivered something already
+    assert run.processes() == []
+
+
+def test_demo_that_is_killed_takes_its_gateway_along(runs: Any) -> None:
+    run = runs("--seconds", "600", "--twins", "0")
+    run.wait_for_line(" delivered, ")
+    assert run.processes()
+    run.process.kill()
+    run.process.wait()
+    run.wait_until_nothing_runs()
+
+
+def test_demo_says_when_its_gateway_dies(runs: Any) -> None:
+    run = runs("--seconds", "600", "--twins", "0")
+    run.wait_for_line(" delivered, ")
+    for pid in run.processes():
+        os.kill(pid, signal.SIGKILL)
+    code, out, err = run.finish()
+    assert code == 1
+    assert "taghub" in err or "the gateway closed the air" in err
+    assert len(err.strip().splitlines()) == 1  # no traceback
+    assert json.loads(out.splitlines()[-1])["delivered"] > 0
+
+
+def test_hostile_air_reaches_nobody(tmp_path: Path) -> None:
+    """Several hundred forged, replayed, foreign, unknown and cut advertisements a second."""
+    run = Demo(DemoSettings(6.0, twins=0, tags=50, interval_s=1, intruders_per_s=300.0, folder=tmp_path))
+    asyncio.run(run.run(LineView()))
+    account = run.progress.account
+    assert (account.wrong, account.lost, account.duplicated) == (0, 0, 0), account.examples
+    assert account.delivered > 150
+    refused = run.progress.hub_counters
+    assert refused["forged"] > 50
+    assert refused["replayed"] > 20
+    assert refused["unknown"] > 20
+
+
+@pytest.mark.parametrize("options", [("--seconds", "0"), ("--folder", "/proc/no/folder"), ("--what",)])
+def test_wrong_usage_is_one_clear_message_and_exit_code_2(options: tuple[str, ...]) -> None:
+    done = subprocess.run([*DEMO, *options], capture_output=True, text=True, timeout=SHARED_MACHINE_S)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert options[0].lstrip("-") in done.stderr

@@ -1,0 +1,95 @@
+"""From the flock to air records, with what else is in the air."""
+
+import numpy as np
+
+from tagfleet.flock import Flock
+from tagfleet.identity import make_provisions
+from tagfleet.intruder import Intruder
+from tagfleet.ledger import Ledger
+from tagfleet.oracle import NonceOracle
+from tagfleet.radio import RadioSettings
+from tagfleet.transmitter import Transmitter
+from tagfleet.world.world import build_world
+from tagwire.air import RECORD_ADVERTISEMENT, Decoder, Record
+from tagwire.beacon import manufacturer_data, open_beacon, parse_header
+from tagwire.errors import DecodeError
+from tagwire.keys import beacon_key
+from tagwire.seal import aes128
+
+START_US = 1_774_000_000_000_000
+TAGS = 20
+
+
+def transmit(seconds: float, intruders_per_s: float = 0.0, seed: int = 3) -> tuple[list[Record], Ledger, Transmitter]:
+    provisions = make_provisions(seed, 500, TAGS)
+    flock = Flock(provisions, build_world(seed, TAGS), 5.0, START_US / 1e6)
+    ledger = Ledger()
+    intruder = Intruder(seed, 0xFFFF)
+    transmitter = Transmitter(flock, seed, RadioSettings(), ledger, NonceOracle(), intruder, intruders_per_s)
+    decoder = Decoder()
+    records = []
+    for tick in range(int((seconds + 0.5) * 40)):
+        now_us = START_US + tick * 25_000
+        records += decoder.feed(transmitter.tick(now_us, making=tick < seconds * 40))
+    assert decoder.pending_bytes == 0
+    return records, ledger, transmitter
+
+
+def test_transmitter_sends_what_the_ledger_says_it_sent() -> None:
+    records, ledger, transmitter = transmit(20.0)
+    account = ledger.account()
+    assert transmitter.waiting == 0
+    assert transmitter.reports == len(records)
+    assert account.made == TAGS * 4
+    frames = {manufacturer_data(record.data, 0xFFFF) for record in records}
+    assert len(frames) == account.lost == account.made - account.unheard  # nobody listens: all that was heard is lost
+    assert len(records) > 3 * len(frames)  # bursts are heard more than once
+    assert all(record.type == RECORD_ADVERTISEMENT and len(record.data) == 31 for record in records)
+    assert [r.t_us for r in records] == sorted(r.t_us for r in records)
+    assert len({r.address for r in records}) == TAGS
+
+
+def test_transmitter_is_silent_after_the_last_burst() -> None:
+    records, _, transmitter = transmit(4.0)
+    assert records[-1].t_us < START_US + 4_400_000
+    assert transmitter.tick(START_US + 60_000_000, making=False) == b""
+
+
+def test_intruders_are_mixed_in_and_none_is_authentic_and_new() -> None:
+    records, ledger, transmitter = transmit(30.0, intruders_per_s=20.0)
+    assert 590 <= transmitter.intrusions <= 600
+    assert len(records) == transmitter.reports + transmitter.intrusions
+    provisions = {p.tag_id: p for p in make_provisions(3, 500, TAGS)}
+    genuine: set[bytes] = set()
+    refused = 0
+    for record in records:
+        frame = manufacturer_data(record.data, 0xFFFF)
+        if record.rssi_dbm != -82 or record.address[0] != 0xEF:
+            assert frame is not None
+            genuine.add(frame)
+        elif frame is None:
+            refused += 1  # another maker's, or cut off
+        else:
+            try:
+                header = parse_header(frame)
+                provision = provisions[header.tag_id]
+                open_beacon(aes128(beacon_key(provision.root_key, 0)), frame, header.counter_low)
+                assert frame in genuine  # a replay
+            except (DecodeError, KeyError):
+                refused += 1
+    assert refused > 300
+    assert ledger.account().wrong == 0
+
+
+def test_intruder_without_anything_overheard_makes_no_genuine_frame() -> None:
+    intruder = Intruder(1, 0xFFFF)
+    assert all(4 <= len(adv_data) <= 31 for adv_data in intruder.advertisements(200))
+
+
+def test_transmitter_same_seed_gives_same_bytes() -> None:
+    first, _, _ = transmit(10.0, intruders_per_s=5.0)
+    again, _, _ = transmit(10.0, intruders_per_s=5.0)
+    other, _, _ = transmit(10.0, intruders_per_s=5.0, seed=4)
+    assert first == again
+    assert [r.data for r in first] != [r.data for r in other]
+    assert np.unique([r.rssi_dbm for r in first]).size > 10
