@@ -46,7 +46,8 @@ class Advertising(NamedTuple):
 class VirtualBoard:
     """One board. `on_advertising` is called for each start and stop of advertising.
 
-    sht4x, receiver, supply: the parts, for faults. battery_present: False leaves the battery's pin at 0 V.
+    sht4x, receiver, supply: the parts, for faults. unique_id: 6 bytes, as burnt in by its maker. battery_present: False
+    leaves the battery's pin at 0 V.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class VirtualBoard:
         self.receiver = Receiver(spec.world, seed=spec.provision.tag_id)
         self.battery_present = True
         self.nvs: dict[bytes, bytes] = {}
+        self.unique_id = b"\x02\x00" + spec.provision.tag_id.to_bytes(4, "big")  # a chip's MAC: locally administered
         self._spec = spec
         self._flash_path = flash_path
         self._on_advertising = on_advertising
@@ -89,7 +91,12 @@ class VirtualBoard:
             return ops.ENODEV, b""
 
     def _hello(self, _payload: bytes, now_s: float) -> tuple[int, bytes]:
-        answer = {"flash": self._flash_path, "reset_cause": self._cause, "unix_us": self._clock_us(now_s)}
+        answer = {
+            "flash": self._flash_path,
+            "reset_cause": self._cause,
+            "unix_us": self._clock_us(now_s),
+            "unique_id": self.unique_id.hex(),
+        }
         return 0, json.dumps(answer).encode()
 
     def _clock_us(self, now_s: float) -> int:
@@ -120,6 +127,9 @@ class VirtualBoard:
         if not fails or self.supply.done == 1.0:
             self.nvs[namespace + b"\0" + key] = value
         return Halt(0, PWRON_RESET) if fails else (0, b"")
+
+    def _nvs_erase(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        return (ops.NVS_NOT_FOUND, b"") if self.nvs.pop(payload, None) is None else (0, b"")
 
     def _flash(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
         _operation, _block, length = struct.unpack("<BII", payload)
@@ -200,6 +210,7 @@ _HANDLERS: dict[int, Callable[[VirtualBoard, bytes, float], tuple[int, bytes] | 
     ops.RTC_SET: VirtualBoard._rtc_set,
     ops.NVS_GET: VirtualBoard._nvs_get,
     ops.NVS_SET: VirtualBoard._nvs_set,
+    ops.NVS_ERASE: VirtualBoard._nvs_erase,
     ops.FLASH: VirtualBoard._flash,
     ops.POWER_FAILED: VirtualBoard._power_failed,
     ops.BLE_ACTIVE: VirtualBoard._ble_active,

@@ -1,7 +1,7 @@
 """`esp32` as on an ESP32, as far as a tag uses it. MicroPython."""
 
 from hostlink import call
-from ops import NVS_GET, NVS_SET
+from ops import NVS_ERASE, NVS_GET, NVS_SET
 
 
 class NVS:
@@ -22,6 +22,10 @@ class NVS:
 
     def set_blob(self, key, value):
         self._pending[key] = bytes(value)
+
+    def erase_key(self, key):
+        self._pending.pop(key, None)
+        call(NVS_ERASE, self._namespace + b"\0" + key.encode())
 
     def commit(self):
         for key, value in self._pending.items():

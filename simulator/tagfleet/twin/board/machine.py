@@ -25,10 +25,15 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _reset_cause = PWRON_RESET
+_unique_id = b""
 
 
 def reset_cause():
     return _reset_cause
+
+
+def unique_id():
+    return _unique_id
 
 
 def deepsleep(time_ms=None):

@@ -4,7 +4,7 @@ The board asks `<BH` (op, length) and that many bytes; the host answers `<iH` (e
 bytes. DEEPSLEEP, RESET and a flash operation that loses power get no answer: the host ends the process.
 """
 
-HELLO = 1  # -> JSON: {"flash": path, "reset_cause": n, "unix_us": n}
+HELLO = 1  # -> JSON: {"flash": path, "reset_cause": n, "unix_us": n, "unique_id": hexadecimal}
 I2C_WRITE = 2  # <B address, data
 I2C_READ = 3  # <BH address, length -> data
 UART_READ = 4  # <BH uart, at most -> data
@@ -21,6 +21,8 @@ BLE_ACTIVE = 14  # <B on
 BLE_ADVERTISE = 15  # <IB interval in us (0: stop), connectable, AdvData
 DEEPSLEEP = 16  # <q milliseconds, -1: for ever
 RESET = 17
+
+NVS_ERASE = 19  # namespace NUL key
 
 FLASH_PROGRAM = 0
 FLASH_ERASE = 1

@@ -3,6 +3,7 @@
 Arguments: the number of the inherited socket to the host.
 """
 
+import binascii
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from ops import HELLO
 
 board = json.loads(call(HELLO))
 machine._reset_cause = board["reset_cause"]
+machine._unique_id = binascii.unhexlify(board["unique_id"])
 time.set_unix_us(board["unix_us"])
 volume = vfs.VfsLfs2(flash.Flash(board["flash"]))
 vfs.umount("/")
