@@ -12,4 +12,4 @@ if [ "$(cat build/typings/.installed 2>/dev/null)" != "$stubs" ]; then
 fi
 
 # shellcheck disable=SC2046  # paths of this repository have no spaces
-mypy --config-file firmware/mypy.ini $(python -c 'from tagfleet.twin.manifest import tag_sources; print(*tag_sources().values())')
+mypy --config-file firmware/mypy.ini $(python -c 'from tagsmith.manifest import tag_sources; print(*tag_sources().values())')

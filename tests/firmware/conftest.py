@@ -10,7 +10,7 @@ import pytest
 
 import tagwire.errors
 from tagfleet.twin.interpreter import interpreter_available
-from tagfleet.twin.manifest import firmware_folder
+from tagsmith.manifest import firmware_folder
 
 sys.path.insert(0, str(firmware_folder()))
 

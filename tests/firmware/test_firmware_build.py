@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagfleet.twin.manifest import firmware_folder, tag_sources
+from tagsmith.manifest import firmware_folder, tag_sources
 
 # MicroPython keeps loaded bytecode in its heap, at 1.5 to 1.7 times its size on 32 bits: 60 kB of some 134 kB free.
 BYTECODE_BYTES_MAX = 40_000

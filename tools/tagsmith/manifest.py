@@ -1,4 +1,4 @@
-"""What goes on a tag: reads the firmware's `manifest.py`."""
+"""What goes on a tag, in source: reads the firmware's `manifest.py`. For the bench and for virtual boards."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import tagwire.errors
 
 def firmware_folder() -> Path:
     """Where the firmware's source lies: within the installed package, or in the repository beside it."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parent
     installed = package / "_firmware"
     return installed if installed.is_dir() else package.parents[1] / "firmware"
 
@@ -32,6 +32,6 @@ def tag_sources(folder: Path | None = None) -> dict[str, Path]:
     return sources
 
 
-def tag_files() -> dict[str, bytes]:
+def tag_files(folder: Path | None = None) -> dict[str, bytes]:
     """Path on the tag to content, for every file of the firmware."""
-    return {path: source.read_bytes() for path, source in tag_sources().items()}
+    return {path: source.read_bytes() for path, source in tag_sources(folder).items()}
