@@ -21,7 +21,7 @@ VERSION = 1
 CONTENT_TYPE = "application/vnd.tagstack.batch.v1+cbor"
 MAX_BATCH_BYTES = 60 * 1024  # brokers' usual limit for a publish is 64 KB
 MAX_SAMPLES = 65_536
-SAFE_SAMPLES = 2_000  # so many fit MAX_BATCH_BYTES whatever their values: 229 bits each, and 14 columns' headers
+SAFE_SAMPLES = 2_000  # so many fit MAX_BATCH_BYTES whatever their values: 221 bits each, and 14 columns' headers
 HUB_NAME_BYTES_MAX = 64
 
 FLAG_UNCONFIRMED = 1
