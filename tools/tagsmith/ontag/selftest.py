@@ -1,0 +1,90 @@
+# Runs on the board: measures, judges nothing. ARGUMENTS: {"board": name, "gnss_s": seconds to listen}.
+# One line per part as soon as it is known: [part, values], or [part, {"fault": why}].
+import gc
+import json
+import os
+import time
+
+
+def measured(part, measure):
+    try:
+        values = measure()
+    except Exception as error:
+        values = {"fault": "%s: %s" % (type(error).__name__, error)}
+    print("@" + json.dumps([part, values]))
+
+
+def flash():
+    pattern = bytes(range(256)) * 4
+    with open("selftest.tmp", "wb") as file:
+        file.write(pattern)
+    with open("selftest.tmp", "rb") as file:
+        same = file.read() == pattern
+    os.remove("selftest.tmp")
+    stat = os.statvfs("/")
+    return {"free_kb": stat[0] * stat[3] // 1024, "same": same}
+
+
+def memory():
+    gc.collect()
+    return {"free_kb": gc.mem_free() // 1024}
+
+
+def run(board_name, gnss_s):
+    measured("flash", flash)
+    measured("memory", memory)
+    from machine import ADC, I2C, UART, Pin
+
+    from tag.boards import load_board
+    from tag.sensors import sht4x
+    from tag.sensors.battery import read_mv
+    from tag.sensors.nmea import NmeaReader
+
+    board = load_board(board_name)
+    power = Pin(board.gnss_power, Pin.OUT, value=1)
+
+    def climate():
+        i2c = I2C(0, scl=Pin(board.i2c_scl), sda=Pin(board.i2c_sda), freq=100000)
+        sht4x.start(i2c)
+        time.sleep_ms(sht4x.MEASURE_MS)
+        temperature_mc, humidity_mpct = sht4x.finish(i2c)
+        return {"temperature_mc": temperature_mc, "humidity_mpct": humidity_mpct}
+
+    def battery():
+        return {"battery_mv": read_mv(ADC(Pin(board.battery_adc), atten=ADC.ATTN_11DB), board.battery_divider)}
+
+    def gnss():
+        uart = UART(board.gnss_uart, baudrate=board.gnss_baud, rx=board.gnss_rx, tx=board.gnss_tx, rxbuf=1024)
+        reader = NmeaReader()
+        fixes = 0
+        started_ms = time.ticks_ms()
+        # Enough is two whole seconds' worth of sentences; a fix is a matter of sky, not of soldering.
+        while time.ticks_diff(time.ticks_ms(), started_ms) < gnss_s * 1000 and reader.sentences < 4:
+            fixes += len(reader.feed(uart.read() or b""))
+            time.sleep_ms(20)
+        return {"sentences": reader.sentences, "rejected": reader.rejected, "fixes": fixes}
+
+    def radio():
+        from bluetooth import BLE
+
+        ble = BLE()
+        ble.active(True)
+        try:
+            # Flags and a name, no beacon: hubs must not take a bench for a tag.
+            ble.gap_advertise(100000, adv_data=b"\x02\x01\x06\x06\x09bench", connectable=False)
+            time.sleep_ms(150)
+            ble.gap_advertise(None)
+        finally:
+            ble.active(False)
+        return {"advertised": True}
+
+    try:
+        measured("climate", climate)
+        measured("battery", battery)
+        measured("gnss", gnss)
+    finally:
+        power.value(0)
+    measured("radio", radio)
+
+
+run(ARGUMENTS["board"], ARGUMENTS["gnss_s"])

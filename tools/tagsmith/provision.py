@@ -1,0 +1,154 @@
+"""Makes a board somebody's tag: one board, from who it is to tested, with the inventory written at every step.
+
+The order of steps is the promise. The inventory knows the key and the chip before the first byte leaves; the board's
+script puts the key in place last; and what is on the board is believed only after it was read back. Wherever the cable
+is pulled, the same command on the same board goes on, and on another board takes another id.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tagsmith.errors import BoardError, CheckError, InventoryError
+from tagsmith.inventory import Inventory, Order
+from tagsmith.lifecycle import CHECK, FAILED, READY, VERIFIED, WRITTEN, Found, Refusal, Step, next_step
+from tagsmith.output import ShowProgress, silent
+from tagsmith.rawrepl import Board
+from tagsmith.selftest import PARTS, Limits, Verdict, judge, missing
+from tagwire.counter import generation_of, make_counter
+from tagwire.provision import Provision, encode_counter, encode_provision
+
+
+class Done(NamedTuple):
+    """A provisioned tag. written: False when its key was on the board already. verdicts: of the self test."""
+
+    tag_id: int
+    generation: int
+    chip: str
+    written: bool
+    verdicts: list[Verdict]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the self test found every part within its limits."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+def identify(board: Board) -> Found:
+    """Who a board is. Raises BoardError when it does not tell its chip."""
+    values = board.run("whoami")
+    about = values[0] if values and isinstance(values[0], dict) else {}
+    release = about.get("release")
+    found = Found(
+        chip=str(about.get("chip", "")),
+        release=".".join(str(part) for part in release[:3]) if isinstance(release, list) else "unknown",
+        machine=str(about.get("machine", "")),
+        firmware=about.get("firmware") is True,
+        tag_id=about.get("tag_id"),
+        generation=about.get("generation"),
+        board=about.get("board"),
+        company_id=about.get("company_id"),
+        counter=about.get("counter"),
+        fault=about.get("fault"),
+    )
+    if not found.chip:
+        raise BoardError("The board does not tell its chip's id.", "a MicroPython for ESP32, 1.27 or later")
+    return found
+
+
+def provision_board(
+    board: Board,
+    inventory: Inventory,
+    order: Order,
+    *,
+    new_id: Callable[[], int] | None = None,
+    again: str | None = None,
+    limits: Limits | None = None,
+    on_found: Callable[[Found], None] = lambda found: None,
+    on_progress: ShowProgress = silent,
+) -> Done:
+    """Give a board its identity and test it. The board stays at its prompt; restart it to let the tag run.
+
+    order: for a board that gets a new id. new_id: where that id comes from, the inventory's next one by default. again:
+    why a tag that works shall get a new key. Raises BoardError, CheckError (what was written does not read back),
+    InventoryError (refused). A failed self test is no error: see `Done.passed`.
+    """
+    limits = limits or Limits()
+    found = identify(board)
+    on_found(found)
+    if not found.firmware:
+        raise BoardError("The board has MicroPython but not the tag's firmware.", "`tagsmith flash` on this port")
+    step = _step(inventory, found, again)
+    tag_id, generation = step.tag_id, step.generation
+    if step.action == CHECK and tag_id is not None:
+        if _reads_back(board, inventory.provision_of(tag_id, generation)):
+            if inventory.state_of(tag_id, generation) == WRITTEN:
+                inventory.move(tag_id, generation, VERIFIED, "found on the board")
+            return _tested(board, inventory, tag_id, generation, found.chip, False, limits, on_progress)
+        generation += 1
+    if tag_id is None:
+        tag_id = inventory.new_tag(order) if new_id is None else new_id()
+        newest = inventory.newest(tag_id)
+        generation = 0 if newest is None else newest.generation + 1
+    on_progress("write", 0.0)
+    provision = inventory.begin(tag_id, generation, found.chip, again or "")
+    board.run("store", [encode_provision(provision), encode_counter(make_counter(generation, 0))])
+    on_progress("write", 0.5)
+    if not _reads_back(board, provision):
+        raise CheckError(
+            f"What was written for tag {tag_id} does not read back.", "the same command again; then another board"
+        )
+    inventory.move(tag_id, generation, VERIFIED, f"chip {found.chip}")
+    on_progress("write", 1.0)
+    return _tested(board, inventory, tag_id, generation, found.chip, True, limits, on_progress)
+
+
+def _step(inventory: Inventory, found: Found, again: str | None) -> Step:
+    carried = None if found.tag_id is None else inventory.newest(found.tag_id)
+    try:
+        return next_step(found, inventory.of_chip(found.chip), carried, again=again is not None)
+    except Refusal as refusal:
+        try_next = 'provision with --again "why", if that is what you want' if refusal.again else "a new board"
+        raise InventoryError(str(refusal), try_next) from None
+
+
+def _reads_back(board: Board, provision: Provision) -> bool:
+    """Whether the board's flash holds exactly this identity, and a counter of its generation in each place it knows."""
+    values = board.run("check")
+    if not values or values[0].get("provision") != hashlib.sha256(encode_provision(provision)).hexdigest():
+        return False
+    counters = [limit for limit in values[0]["limits"] if limit is not None]
+    return bool(counters) and all(generation_of(counter) == provision.generation for counter in counters)
+
+
+def run_selftest(
+    board: Board, board_name: str, limits: Limits | None = None, on_progress: ShowProgress = silent
+) -> list[Verdict]:
+    """The self test of a board that has the firmware. Raises BoardError when it stops answering."""
+    limits = limits or Limits()
+    verdicts: list[Verdict] = []
+
+    def on_line(line: object) -> None:
+        if isinstance(line, list) and len(line) == 2 and isinstance(line[1], dict):
+            verdicts.append(judge(str(line[0]), line[1], limits))
+            on_progress("test", len(verdicts) / len(PARTS))
+
+    board.run("selftest", {"board": board_name, "gnss_s": limits.gnss_s}, limits.gnss_s + 10.0, on_line)
+    return verdicts + missing(verdicts)
+
+
+def _tested(
+    board: Board,
+    inventory: Inventory,
+    tag_id: int,
+    generation: int,
+    chip: str,
+    written: bool,
+    limits: Limits,
+    on_progress: ShowProgress,
+) -> Done:
+    verdicts = run_selftest(board, inventory.tag(tag_id).board, limits, on_progress)
+    done = Done(tag_id, generation, chip, written, verdicts)
+    detail = "; ".join(f"{verdict.part} {verdict.measured}" for verdict in verdicts if not verdict.passed)
+    inventory.move(tag_id, generation, READY if done.passed else FAILED, detail)
+    return done
