@@ -20,6 +20,7 @@ from taghub.errors import PortError
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 10.0
 RESTART_PAUSE_S = 1.0
+LINGER_S = 0.3  # rumqttd acknowledges a publish before it has passed it on
 
 # Only an MQTT 5 listener: beside a 3.1.1 one, the first publish with properties would stop that one for good.
 # The payload limit counts headers too, and rumqttd's own 20 KB would close the connection on a full batch.
@@ -62,6 +63,7 @@ async def embedded_broker(port: int) -> AsyncIterator[None]:
         keeper = asyncio.create_task(_keep_running(process, config, port), name="embedded broker")
         try:
             yield
+            await asyncio.sleep(LINGER_S)
         finally:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):

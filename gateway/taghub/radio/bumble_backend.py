@@ -77,7 +77,7 @@ class BumbleScanner(BaseBleakScanner):
         if self._device is not None and not self._transport.source.terminated.done():
             try:
                 async with asyncio.timeout(OPEN_TIMEOUT_S):
-                    await self._device.stop_scanning()
+                    await self._device.stop_scanning(legacy=True)
             except (BaseBumbleError, OSError, TimeoutError) as error:
                 raise BleakError(f"the scan cannot be stopped: {error}") from None
             finally:
@@ -92,6 +92,8 @@ class BumbleScanner(BaseBleakScanner):
         device.on_report = self._on_report
         self._device = device
         await device.power_on()
+        # Harmless when idle; a controller whose last host vanished may scan on, and refuses new parameters then.
+        await device.stop_scanning(legacy=True)
         await device.start_scanning(
             legacy=True,  # tags advertise legacy PDUs; the extended command is not on every controller
             active=self._active,

@@ -1,0 +1,143 @@
+"""A real hub as a child process, the air in front of it and a real MQTT subscriber behind it."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
+from waiting import wait_until
+
+from tagwire import trace
+from tagwire.air import encode_advertisement
+from tagwire.batch import Batch, Sample, decode_batch, samples
+from tagwire.keyring import KeyringEntry, write_keyring
+
+
+class HubProcess:
+    """`taghub run` on a generated settings file: one air radio on a unix socket, a trace, batches after 0.2 s."""
+
+    def __init__(self, folder: Path, entries: Iterable[KeyringEntry], extra: str, hub_id: str = "hub-1") -> None:
+        self.folder = folder
+        self.trace_path = folder / "trace.bin"
+        self._air_path = folder / "air"
+        self._log_path = folder / "taghub.log"
+        write_keyring(folder / "keyring.jsonl", entries)
+        self.settings = folder / "settings.toml"
+        self.settings.write_text(
+            f'[hub]\nid = "{hub_id}"\nsite = "test"\nstatus_interval_s = 1\n'
+            '[keyring]\npath = "keyring.jsonl"\n[trace]\npath = "trace.bin"\n'
+            f'[[radio]]\nkind = "air"\nlisten = "unix:{self._air_path}"\n[batch]\nmax_age_s = 0.2\n{extra}',
+            "utf-8",
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen([sys.executable, "-m", "taghub", "run", str(self.settings)], stderr=log)
+        return self
+
+    def __enter__(self) -> Self:
+        return self if self._process is not None else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text("utf-8")
+
+    def wait_listening(self) -> None:
+        wait_until(lambda: self._air_path.exists() or not self.running, "the hub listens")
+        assert self.running, self.log
+
+    @property
+    def running(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is None
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the hub to end; its exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(20)
+
+    def air(self) -> socket.socket:
+        """A connection to the hub's air."""
+        self.wait_listening()
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(self._air_path))
+        return connection
+
+    def advertise(self, *advertisements: bytes) -> None:
+        """Let the hub's radio report these AdvData."""
+        with self.air() as connection:
+            records = [encode_advertisement(1, -60, bytes(6), adv_data) for adv_data in advertisements]
+            connection.sendall(b"".join(records))
+
+    def traced(self, event: int) -> list[tuple[int, int]]:
+        """(tag id, counter) of each record of that event."""
+        if not self.trace_path.exists():
+            return []
+        return [record[1:3] for record in trace.iter_records(self.trace_path.read_bytes()) if record.event == event]
+
+
+class Subscriber:
+    """Receives everything below tags/v1/, keeps batches and the last status."""
+
+    def __init__(self, port: int) -> None:
+        self.batches: list[Batch] = []
+        self.statuses: list[dict[str, Any]] = []
+        self.other: list[str] = []
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_connect = lambda client, *_: client.subscribe("tags/v1/#", options=SubscribeOptions(qos=1))
+        self._client.on_message = lambda client, userdata, message: self._receive(message)
+        self._ready = False
+        self._client.on_subscribe = self._on_subscribe
+        self._port = port
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._ready = True
+
+    def _receive(self, message: MQTTMessage) -> None:
+        if message.topic.endswith("/samples"):
+            self.batches.append(decode_batch(message.payload))
+        elif message.topic.endswith("/status"):
+            self.statuses.append(json.loads(message.payload))
+        else:
+            self.other.append(message.topic)
+
+    def __enter__(self) -> Self:
+        def connected() -> bool:
+            try:
+                self._client.connect("127.0.0.1", self._port)
+            except OSError:
+                return False
+            return True
+
+        wait_until(connected, "the broker listens")
+        self._client.loop_start()
+        wait_until(lambda: self._ready, "subscribed")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for batch in self.batches for sample in samples(batch)]
+
+    @property
+    def keys(self) -> list[tuple[int, int]]:
+        """(tag id, counter) of each sample, sorted; one that was delivered twice is there twice."""
+        return sorted((sample.tag_id, sample.counter) for sample in self.samples)

@@ -1,0 +1,87 @@
+"""When batches close, and which time a sample gets."""
+
+from tags import NOW_S, NOW_US, Tag, reading
+
+from taghub.batcher import Batcher, ClosedBatch
+from taghub.intake import Accepted, Intake
+from taghub.registry import Registry
+from tagwire.batch import MAX_BATCH_BYTES, SAFE_SAMPLES, Batch, decode_batch, samples
+from tagwire.fields import TIME_ESTIMATED, TIME_GNSS, TIME_HUB
+
+TAG = Tag(7)
+
+
+def accepted(*counters: int, time_s: int | None = NOW_S, t_us: int = NOW_US) -> list[Accepted]:
+    intake = Intake(Registry([TAG.entry()]))
+    return intake.take([TAG.heard(counter, reading(time_s=time_s), t_us=t_us) for counter in counters])
+
+
+def take(batcher: Batcher, now_s: float, close: bool = False) -> list[ClosedBatch]:
+    return batcher.take_due(now_s, NOW_S, TIME_HUB, (525200000, 134050000), close)
+
+
+def test_batch_closes_at_its_age_and_not_before() -> None:
+    batcher = Batcher("hub-1", 1.0, 100, 5)
+    assert batcher.due_s is None
+    batcher.add(accepted(1), 10.0)
+    batcher.add(accepted(2), 10.9)
+    assert batcher.due_s == 11.0
+    assert take(batcher, 10.99) == []
+    (closed,) = take(batcher, 11.0)
+    assert (closed.sequence, closed.samples) == (5, [(7, 1), (7, 2)])
+    assert batcher.due_s is None
+    assert take(batcher, 99.0) == []
+
+
+def test_full_batches_close_at_once_and_the_rest_waits() -> None:
+    batcher = Batcher("hub-1", 1.0, 2, 5)
+    batcher.add(accepted(1, 2, 3, 4, 5), 10.0)
+    assert [batch.samples for batch in take(batcher, 10.0)] == [[(7, 1), (7, 2)], [(7, 3), (7, 4)]]
+    assert batcher.open_samples == 1
+    (last,) = take(batcher, 10.0, close=True)
+    assert (last.sequence, last.samples) == (7, [(7, 5)])
+
+
+def test_largest_batch_fits_a_publish() -> None:
+    batcher = Batcher("h" * 64, 1.0, 1_000_000, 1 << 60)
+    wild = [
+        Accepted(i * 2654435761 % (1 << 32), i * 40503 % (1 << 32), bytes(8) + i.to_bytes(3, "big"), i, -i % 99, True)
+        for i in range(SAFE_SAMPLES + 1)
+    ]
+    batcher.add(wild, 0.0)
+    (closed,) = take(batcher, 0.5)
+    assert len(closed.payload) <= MAX_BATCH_BYTES
+    assert len(decode_batch(closed.payload).columns["tag"]) == SAFE_SAMPLES
+
+
+def decoded(batch_samples: list[Accepted]) -> Batch:
+    batcher = Batcher("hub-1", 1.0, 100, 5)
+    batcher.add(batch_samples, 10.0)
+    return decode_batch(take(batcher, 11.0)[0].payload)
+
+
+def test_batch_says_who_where_and_what() -> None:
+    batch = decoded(accepted(1))
+    assert (batch.hub, batch.sequence, batch.created_s, batch.clock) == ("hub-1", 5, NOW_S, TIME_HUB)
+    assert batch.position == (525200000, 134050000)
+    (sample,) = samples(batch)
+    assert (sample.tag_id, sample.counter, sample.heard_s, sample.unconfirmed) == (7, 1, NOW_S, True)
+    assert (sample.reading.temperature_mc, sample.reading.battery_mv) == (21_000, 3_640)
+    assert -62 <= sample.rssi_dbm <= -58
+
+
+def test_sample_gets_its_full_time_back() -> None:
+    for age_s in (0, 4, 1_999, -1_999):
+        (sample,) = samples(decoded(accepted(1, time_s=NOW_S - age_s)))
+        assert abs(sample.reading.time_s - (NOW_S - age_s)) <= 2  # type: ignore[operator]
+        assert (sample.heard_s, sample.reading.time_quality) == (NOW_S, TIME_GNSS)
+
+
+def test_sample_without_time_is_stamped_with_its_first_hearing() -> None:
+    (sample,) = samples(decoded(accepted(1, time_s=None)))
+    assert (sample.reading.time_s, sample.reading.time_quality) == (NOW_S // 4 * 4, TIME_ESTIMATED)
+
+
+def test_hub_with_an_absurd_clock_still_delivers() -> None:
+    for t_us in (0, -5, (1 << 63) - 1):
+        assert len(samples(decoded([accepted(1)[0]._replace(t_us=t_us)]))) == 1
