@@ -1,6 +1,7 @@
 """The command line of the simulator."""
 
 import asyncio
+import logging
 import signal
 import sys
 from importlib.metadata import version
@@ -84,6 +85,8 @@ def demo(
 
 
 async def _run(run: Demo, view: View, json_only: bool) -> int:
+    # Warnings of the parts would run through the live screen; what a person must know is in the summary's notes.
+    logging.basicConfig(handlers=[logging.NullHandler()])
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, run.stop)

@@ -8,6 +8,7 @@ import contextlib
 import socket
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from tagfleet.flock import Flock
 from tagfleet.hub import HubFailed, HubFiles, HubProcess, settings_toml
 from tagfleet.identity import make_provisions
 from tagfleet.intruder import Intruder
-from tagfleet.ledger import Ledger
-from tagfleet.oracle import NonceOracle
+from tagfleet.ledger import Ledger, LedgerFull
+from tagfleet.oracle import NonceOracle, NonceReuse
 from tagfleet.pipeline import Pipeline
 from tagfleet.progress import DELIVERING, ENDED, RUNNING, STARTING, Progress
 from tagfleet.radio import RadioSettings
@@ -84,7 +85,7 @@ class Demo:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagfleet-")))
             try:
                 await self._run_on_free_port(folder, view)
-            except (HubFailed, AirLost, SubscriberFailed, OSError) as error:
+            except (HubFailed, AirLost, SubscriberFailed, NonceReuse, LedgerFull, OSError) as error:
                 raise DemoFailed(str(error)) from error
             finally:
                 self.progress.update(self._ledger, self.progress.elapsed_s)
@@ -94,7 +95,7 @@ class Demo:
     async def _run_on_free_port(self, folder: Path, view: View) -> None:
         for attempt in range(_PORT_ATTEMPTS):
             try:
-                with contextlib.suppress(_Stopped):
+                with contextlib.suppress(_Stopped), _ungrouped():
                     await self._run_once(folder, view)
                 return
             except HubFailed as error:
@@ -151,6 +152,7 @@ class Demo:
             if fleet is not None:
                 await fleet.stop()
             await pipeline.deliver(hurried=lambda: self._stops > 1)
+            progress.notes += _twin_notes(fleet)
 
     def _transmitter(self, flock: Flock) -> Transmitter:
         settings = self._settings
@@ -158,6 +160,28 @@ class Demo:
         return Transmitter(
             flock, settings.seed, RadioSettings(), self._ledger, self._oracle, intruder, settings.intruders_per_s
         )
+
+
+def _twin_notes(fleet: TwinFleet | None) -> list[str]:
+    """What a person should know about twins whose firmware crashed."""
+    processes = {} if fleet is None else {tag_id: twin.process for tag_id, twin in fleet.twins.items()}
+    return [
+        f"twin {tag_id} crashed {process.crashes} times; its last words: {(list(process.console) or ['none'])[-1]}"
+        for tag_id, process in processes.items()
+        if process.crashes
+    ]
+
+
+@contextlib.contextmanager
+def _ungrouped() -> Iterator[None]:
+    """The first error of a group by itself: a task group inside a part wraps whatever passes through it."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        error: Exception = group
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group
 
 
 def _who_are_twins(settings: DemoSettings) -> tuple[list[int] | None, str]:

@@ -57,6 +57,9 @@ class Pipeline:
                 settled_s = time.monotonic()
             elif time.monotonic() - settled_s > AFTERMATH_S:
                 break
+        else:
+            if self.ledger.pending:
+                self.progress.notes.append("ended before everything on its way had arrived; that counts as lost")
         self._show()
 
     async def _tick(self, making: bool) -> None:

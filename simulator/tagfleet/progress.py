@@ -42,6 +42,7 @@ class Progress:
     silent_twins: list[int] = field(default_factory=list)
     pending: int = 0
     worst_lag_s: float = 0.0
+    notes: list[str] = field(default_factory=list)
     _history: deque[tuple[float, int]] = field(default_factory=deque)
 
     def update(self, ledger: Ledger, elapsed_s: float) -> None:

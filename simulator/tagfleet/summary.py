@@ -59,8 +59,8 @@ def text(progress: Progress) -> str:
         lines.append(f"  note: this machine was {progress.worst_lag_s:.1f} s behind once; latencies include that")
     if progress.undecodable:
         lines.append(f"  note: {progress.undecodable} publishes could not be decoded")
-    for tag_id in progress.silent_twins:
-        lines.append(f"  note: twin {tag_id} delivered nothing")
+    lines += [f"  note: twin {tag_id} delivered nothing" for tag_id in progress.silent_twins]
+    lines += [f"  note: {note}" for note in progress.notes]
     for name in ("lost", "duplicated", "wrong"):
         lines += [f"  {name}: {example}" for example in account.examples[name]]
     return "\n".join(lines)
@@ -70,7 +70,8 @@ def tags(progress: Progress) -> str:
     """Who took part."""
     if progress.twin_ids is None:
         return f"{progress.flock_tags} flock tags; twins: {progress.twins_note}"
-    return f"{progress.flock_tags} flock tags and {len(progress.twin_ids)} twins with the real firmware"
+    twins = len(progress.twin_ids)
+    return f"{progress.flock_tags} flock tags and {twins} twin{'s' * (twins != 1)} with the real firmware"
 
 
 def _rounded(value: float | None) -> float | None:

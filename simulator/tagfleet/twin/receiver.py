@@ -72,6 +72,8 @@ class Receiver:
             if burst.read < len(burst.text):
                 break
             self._waiting.popleft()
+            if burst.epoch is not None:
+                break  # one fix a read: after a stall of this process, which one the tag takes must not be a guess
         return data
 
     def _emit(self, time_s: int) -> None:
