@@ -65,7 +65,7 @@ def operations_of_two_wakes(folder: Path) -> int:
         await bench.wake()
         await bench.wake()
 
-    return on_bench(folder, twin_spec(first_counter=15), work).supply.operations
+    return on_bench(folder, twin_spec(), work).supply.operations
 
 
 def survives_cut(folder: Path, fail_at: int, done: float) -> None:

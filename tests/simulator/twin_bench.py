@@ -93,6 +93,12 @@ def on_bench(folder: Path, spec: TwinSpec, work: Callable[[Bench], Awaitable[Non
     return asyncio.run(run())
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns once the condition holds; the test's own time limit is the only one."""
+    while not condition():  # noqa: ASYNC110  (what it waits for has no event to wait on)
+        await asyncio.sleep(0.02)
+
+
 def opened(frame: bytes, counter: int) -> Codes:
     """The codes of a beacon of `twin_spec`'s root key."""
     return unpack_body(open_beacon(aes128(beacon_key(ROOT_KEY, counter >> 24)), frame, counter))
