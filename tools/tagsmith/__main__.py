@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import typer
 
 from tagsmith import errors, output
-from tagsmith.commands import firmware
+from tagsmith.commands import bundle, firmware
 
-GROUPS = (firmware,)
+GROUPS = (bundle, firmware)
 
 app = typer.Typer(
     name="tagsmith",

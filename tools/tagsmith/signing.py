@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tagsmith.errors import FileError, TrustError
 
+PublicKey = rsa.RSAPublicKey
 KEY_BITS = 2048
 PUBLIC_EXPONENT = 65537
 PUBLIC_SUFFIX = ".pub"
@@ -65,6 +66,12 @@ def needs_passphrase(path: Path) -> bool:
     return b"ENCRYPTED" in _read(path).partition(b"\n")[0]
 
 
+def read_passphrase(path: Path) -> str:
+    """The first line of a file. Raises FileError; TrustError if others may read it."""
+    _refuse_readable_by_others(path)
+    return _read(path).decode(errors="replace").partition("\n")[0].rstrip("\r")
+
+
 def load_public_key(path: Path) -> rsa.RSAPublicKey:
     """The key to check with. Raises FileError, TrustError."""
     try:
@@ -90,5 +97,5 @@ def _refuse_readable_by_others(path: Path) -> None:
     if mode & 0o077:
         raise TrustError(
             f"{path} can be read by others (mode {mode:04o}).",
-            f"chmod 600 {path}, and make a new key if somebody may have read it",
+            f"chmod 600 {path}; if somebody may have read it, a new key",
         )

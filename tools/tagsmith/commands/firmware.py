@@ -8,20 +8,23 @@ import typer
 from tagsmith import doctor as examination
 from tagsmith import flash as flashing
 from tagsmith import ports as serial_ports
-from tagsmith.compile import compile_files
-from tagsmith.errors import FileError, ToolError
+from tagsmith.commands.sources import (
+    Firmware,
+    Json,
+    PortArgument,
+    Source,
+    Trust,
+    bundle_files,
+    content,
+    firmware_files,
+    write,
+)
+from tagsmith.errors import ToolError
 from tagsmith.esp_image import parse_micropython
 from tagsmith.image import BLOCK_BYTES, make_image
-from tagsmith.manifest import tag_files
 from tagsmith.official_images import find_official, official_images
 from tagsmith.output import progress, result
 
-Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on standard output.")]
-PortArgument = Annotated[str, typer.Argument(metavar="PORT", help="Serial port; `tagsmith ports` lists them.")]
-Firmware = Annotated[
-    Path | None, typer.Option("--firmware", help="Firmware folder, when not the one that came with tagsmith.")
-]
-Source = Annotated[bool, typer.Option("--source", help="Put .py files on the tag, for debugging; slower to wake.")]
 DEFAULT_IMAGE_KB = 2048
 
 
@@ -34,20 +37,13 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def firmware_files(folder: Path | None, source: bool) -> dict[str, bytes]:
-    """Path on the tag to content: compiled unless `source`. Raises FileError, ToolError."""
-    try:
-        files = tag_files(folder)
-    except OSError as error:
-        raise FileError(f"The firmware cannot be read: {error}.", "--firmware FOLDER, one with a manifest.py") from None
-    return files if source else compile_files(files)
-
-
 def flash(
     port: PortArgument,
     micropython: Annotated[Path, typer.Option("--micropython", help="MicroPython file for the chip.")],
     firmware: Firmware = None,
     source: Source = False,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Signed bundle instead of a firmware.")] = None,
+    trust: Trust = None,
     baud: Annotated[int, typer.Option(help="Speed while writing; 115200 if a cable or bridge is poor.")] = (
         flashing.DEFAULT_BAUD
     ),
@@ -61,7 +57,8 @@ def flash(
 
     Everything that was on the board is erased, a tag's identity too. Afterwards: `tagsmith provision PORT`.
     """
-    plan = flashing.plan_flash(micropython, firmware_files(firmware, source), accept_unlisted=accept_unlisted)
+    files = bundle_files(bundle, trust) if bundle else firmware_files(firmware, source)
+    plan = flashing.plan_flash(micropython, files, accept_unlisted=accept_unlisted)
     with progress(as_json=json) as show:
         report = flashing.flash(port, plan, baud=baud, use_stub=stub, show=show)
     result(
@@ -87,15 +84,13 @@ def image(
     `flash` makes its own, to the size of the chip it finds. This one is for programming machines and for a look.
     """
     files = firmware_files(firmware, source)
-    content = make_image(files, size_kb * 1024)
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise FileError(f"{output} cannot be written: {error.strerror}.", "another place for the file") from None
-    used = sum(content[start : start + BLOCK_BYTES].count(0xFF) < BLOCK_BYTES for start in range(0, len(content), 4096))
+    made = make_image(files, size_kb * 1024)
+    write(output, made)
+    blocks = range(0, len(made), BLOCK_BYTES)
+    used = sum(made.count(0xFF, start, start + BLOCK_BYTES) < BLOCK_BYTES for start in blocks)
     sizes = {path: len(data) for path, data in sorted(files.items())}
     lines = [f"{size:>7}  {path}" for path, size in sizes.items()]
-    lines.append(f"{sum(sizes.values()):>7}  bytes in {len(sizes)} files; {used} of {len(content) // 4096} blocks used")
+    lines.append(f"{sum(sizes.values()):>7}  bytes in {len(sizes)} files; {used} of {len(blocks)} blocks used")
     result({"image": str(output), "files": sizes, "blocks_used": used}, "\n".join(lines), as_json=json)
 
 
@@ -108,10 +103,7 @@ def images(
         lines = [f"{row['chip']:<8} {row['version']:<8} {row['url']}\n{'':17} sha256 {row['sha256']}" for row in rows]
         result({"images": rows}, "\n".join(lines), as_json=json)
         return
-    try:
-        found = parse_micropython(file.read_bytes())
-    except OSError as error:
-        raise FileError(f"{file} cannot be read: {error.strerror}.", "`tagsmith images` lists what to get") from None
+    found = parse_micropython(content(file))
     official = find_official(found.sha256)
     said = f"official MicroPython {official.version}" if official else "whole, but not an official file that we know"
     result(
