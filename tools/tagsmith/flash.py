@@ -2,13 +2,13 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from tagsmith.errors import BoardError, FileError, TrustError
 from tagsmith.esp_image import MicroPythonImage, file_system_region, parse_micropython
-from tagsmith.esptool_program import detect_chip, write_flash
+from tagsmith.esptool_program import DetectedChip, detect_chip, write_flash
 from tagsmith.image import make_image
 from tagsmith.official_images import find_official, newest_official
 from tagsmith.output import ShowProgress, silent
@@ -65,8 +65,11 @@ def flash(
     baud: int = DEFAULT_BAUD,
     use_stub: bool = True,
     show: ShowProgress = silent,
+    allow: Callable[[DetectedChip], None] = lambda chip: None,
 ) -> FlashReport:
     """Writes and verifies the plan on the board at `port`. All that was on the board is gone, its identity too.
+
+    allow: called with the chip before anything is written; it raises to keep the board as it is.
 
     use_stub: let esptool run its faster loader in the chip's RAM; a few boards only work without. Raises PortError,
     BoardError, FileError, CheckError, ToolError. Nothing is written unless chip and flash size fit the plan.
@@ -81,6 +84,7 @@ def flash(
                 f"The board on {port} is an {chip.name}; the MicroPython file is for an {plan.image.chip.name}.",
                 f"a file for the {chip.name} (`tagsmith images`), or another board",
             )
+        allow(chip)
         region = file_system_region(plan.image.partitions, chip.flash_bytes)
         file_system = make_image(plan.files, region.size)
         with tempfile.TemporaryDirectory() as folder:
