@@ -1,0 +1,81 @@
+"""A broker that answers as it is told to: the answers that no real one gives on demand. MQTT 5, QoS 1 only."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 1, 2, 3, 4, 12, 13
+
+
+class Publish(NamedTuple):
+    """A publish as it came in."""
+
+    topic: str
+    packet_id: int
+    dup: bool
+    payload: bytes
+
+
+class ScriptedBroker:
+    """`answer` gives the PUBACK reason code for each publish, None for no answer at all."""
+
+    def __init__(self, answer: Callable[[Publish], int | None], connack: bytes = b"\x00\x00\x00") -> None:
+        self._answer = answer
+        self._connack = connack
+        self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+        self.publishes: list[Publish] = []
+        self.port = 0
+
+    async def __aenter__(self) -> "ScriptedBroker":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """End every connection."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        while True:
+            try:
+                first = (await reader.readexactly(1))[0]
+                packet = await reader.readexactly(await _remaining_length(reader))
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return
+            if first >> 4 == CONNECT:
+                writer.write(bytes([CONNACK << 4, len(self._connack)]) + self._connack)
+            elif first >> 4 == PINGREQ:
+                writer.write(bytes([PINGRESP << 4, 0]))
+            elif first >> 4 == PUBLISH:
+                publish = _parsed(first, packet)
+                self.publishes.append(publish)
+                reason = self._answer(publish)
+                if reason is not None:
+                    writer.write(bytes([PUBACK << 4, 3]) + publish.packet_id.to_bytes(2, "big") + bytes([reason]))
+
+
+async def _remaining_length(reader: asyncio.StreamReader) -> int:
+    length = shift = 0
+    while True:
+        octet = (await reader.readexactly(1))[0]
+        length |= (octet & 0x7F) << shift
+        if octet < 0x80:
+            return length
+        shift += 7
+
+
+def _parsed(first: int, packet: bytes) -> Publish:
+    topic_end = 2 + int.from_bytes(packet[:2], "big")
+    packet_id = int.from_bytes(packet[topic_end : topic_end + 2], "big")
+    properties_start = topic_end + 3  # all properties of a test are shorter than 128 bytes
+    payload = packet[properties_start + packet[topic_end + 2] :]
+    return Publish(packet[2:topic_end].decode(), packet_id, bool(first & 8), payload)

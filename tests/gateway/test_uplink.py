@@ -1,0 +1,168 @@
+"""The uplink against brokers that refuse, limit, and vanish at the worst moment."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from scripted_broker import Publish, ScriptedBroker
+from waiting import until
+
+from taghub.batcher import ClosedBatch
+from taghub.errors import SettingsError
+from taghub.settings import MqttSettings
+from taghub.topics import topics
+from taghub.uplink import Uplink
+
+TOPICS = topics("test", "hub-1")
+RECEIVE_MAXIMUM_1 = b"\x00\x00\x03\x21\x00\x01"
+
+
+class News:
+    """What the uplink has told, in order."""
+
+    def __init__(self) -> None:
+        self.news: list[tuple[str, int | str]] = []
+
+    def uplink_connected(self) -> None:
+        self.news.append(("connected", ""))
+
+    def uplink_refused(self, reason: str) -> None:
+        self.news.append(("refused", reason))
+
+    def uplink_lost(self, reason: str) -> None:
+        self.news.append(("lost", reason))
+
+    def batch_acknowledged(self, sequence: int) -> None:
+        self.news.append(("acknowledged", sequence))
+
+    def batch_refused(self, sequence: int, reason: str) -> None:
+        self.news.append(("batch refused", f"{sequence} {reason}"))
+
+
+def batch(sequence: int) -> ClosedBatch:
+    return ClosedBatch(sequence, b"batch %d" % sequence, [(1, sequence)])
+
+
+def samples_of(broker: ScriptedBroker) -> list[Publish]:
+    return [publish for publish in broker.publishes if publish.topic == TOPICS.samples]
+
+
+@contextlib.asynccontextmanager
+async def connected(broker: ScriptedBroker, news: News, inflight: int = 8) -> AsyncIterator[Uplink]:
+    settings = MqttSettings.model_validate({"host": "127.0.0.1", "port": broker.port, "inflight": inflight})
+    uplink = Uplink(settings, "hub-1", TOPICS, b"will", news)
+    uplink.start()
+    try:
+        await until(lambda: uplink.connected)
+        yield uplink
+    finally:
+        await uplink.stop()
+
+
+def run(
+    scenario: Callable[[ScriptedBroker, News], object],
+    answer: Callable[[Publish], int | None] = lambda publish: 0,
+    connack: bytes = b"\x00\x00\x00",
+) -> None:
+    async def main() -> None:
+        async with ScriptedBroker(answer, connack) as broker:
+            await scenario(broker, News())  # type: ignore[misc]
+
+    asyncio.run(main())
+
+
+def test_refused_batch_is_told_with_its_reason_and_others_pass() -> None:
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news) as uplink:
+            uplink.publish(batch(1))
+            uplink.publish(batch(2))
+            await until(lambda: len(news.news) == 3)
+            assert news.news[1:] == [("batch refused", "1 Quota exceeded"), ("acknowledged", 2)]
+            assert uplink.has_room
+
+    run(scenario, lambda publish: 0x97 if publish.payload == b"batch 1" else 0)
+
+
+def test_no_subscribers_is_no_refusal() -> None:
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news) as uplink:
+            uplink.publish(batch(1))
+            await until(lambda: ("acknowledged", 1) in news.news)
+
+    run(scenario, lambda publish: 0x10)
+
+
+def test_window_is_the_settings_and_leaves_room_for_a_status() -> None:
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news, inflight=2) as uplink:
+            uplink.publish(batch(1))
+            assert uplink.has_room
+            uplink.publish(batch(2))
+            assert not uplink.has_room
+            assert uplink.publish_status(b"{}")
+            assert not uplink.publish_status(b"{}")
+            await until(lambda: len(broker.publishes) == 3)
+
+    run(scenario, lambda publish: None)
+
+
+def test_window_is_never_above_the_brokers_receive_maximum() -> None:
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news) as uplink:
+            uplink.publish(batch(1))
+            assert not uplink.has_room
+            assert not uplink.publish_status(b"{}")
+
+    run(scenario, lambda publish: None, RECEIVE_MAXIMUM_1)
+
+
+def test_what_is_not_acknowledged_is_sent_again_once_with_its_packet_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taghub.uplink.delay_s", lambda attempt: 0.05)
+    deaf = True
+
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        nonlocal deaf
+        async with connected(broker, news) as uplink:
+            uplink.publish(batch(1))
+            uplink.publish(batch(2))
+            await until(lambda: len(broker.publishes) == 2)
+            broker.drop()
+            await until(lambda: any(word == "lost" for word, _ in news.news))
+            assert not uplink.has_room
+            deaf = False
+            await until(lambda: ("acknowledged", 1) in news.news and ("acknowledged", 2) in news.news)
+        first, again = samples_of(broker)[:2], samples_of(broker)[2:]
+        assert again == [publish._replace(dup=True) for publish in first]
+        assert [word for word, _ in news.news].count("acknowledged") == 2
+
+    run(scenario, lambda publish: None if deaf else 0)
+
+
+def test_broker_that_refuses_the_connection_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taghub.uplink.delay_s", lambda attempt: 0.05)
+
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        settings = MqttSettings.model_validate({"host": "127.0.0.1", "port": broker.port})
+        uplink = Uplink(settings, "hub-1", TOPICS, b"will", news)
+        uplink.start()
+        await until(lambda: len(news.news) >= 2)
+        assert set(news.news) == {("refused", "the broker refuses this hub: Not authorized")}
+        await uplink.stop()
+
+    run(scenario, connack=b"\x00\x87\x00")
+
+
+def test_files_that_cannot_be_used_are_settings_errors(tmp_path: Path) -> None:
+    async def make(**settings: object) -> None:
+        mqtt = MqttSettings.model_validate({"host": "127.0.0.1", **settings})
+        Uplink(mqtt, "hub-1", TOPICS, b"will", News())
+
+    (tmp_path / "nonsense.pem").write_text("nonsense")
+    with pytest.raises(SettingsError, match=r"mqtt\.password_file: cannot be read"):
+        asyncio.run(make(username="u", password_file=tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match=r"mqtt\.tls: a certificate or key cannot be used"):
+        asyncio.run(make(tls={"ca_file": tmp_path / "nonsense.pem"}))
+    with pytest.raises(SettingsError, match=r"mqtt\.tls: a certificate or key cannot be used"):
+        asyncio.run(make(tls={"ca_file": tmp_path / "nowhere.pem"}))
