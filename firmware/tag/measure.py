@@ -54,7 +54,10 @@ def _fix(board: "Board", timeout_s: int, settle_s: int) -> "Fix | None":
     try:
         # 1 kB holds a whole epoch at 9,600 baud, so nothing is lost while Python is busy elsewhere.
         uart = UART(board.gnss_uart, baudrate=board.gnss_baud, rx=board.gnss_rx, tx=board.gnss_tx, rxbuf=1024)
-        return locate(uart, timeout_s * 1000, settle_s * 1000)
+        try:
+            return locate(uart, timeout_s * 1000, settle_s * 1000)
+        finally:
+            uart.deinit()  # a high TX line would go on feeding the receiver through its input
     except OSError as error:
         print("gnss: %r" % error)
         return None

@@ -99,7 +99,7 @@ def test_receiver_sends_at_its_baud_rate_once_a_second_after_its_time_to_fix() -
     assert (first + rest).startswith(b"$GNRMC,101531.00,V")
     assert receiver.delivered is None
     second = receiver.read(1000, NOW_S + 2.9)
-    assert second.startswith(b"$GNRMC,101532.00,A,4813.165")
+    assert second.startswith(b"$GNRMC,101532.00,A,4813.16")
     assert receiver.delivered is not None
     assert receiver.delivered.time_s == NOW_S + 2
 

@@ -61,19 +61,11 @@ class TwinProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours)
-            process = await asyncio.create_subprocess_exec(
-                self._interpreter,
-                "-X",
-                "heapsize=" + HEAP,
-                str(BOARD_FOLDER / "start.py"),
-                str(theirs.fileno()),
-                env={**os.environ, "MICROPYPATH": str(BOARD_FOLDER)},
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal is for us; the process ends with its socket
-            )
+            try:
+                process = await self._start(theirs.fileno())
+            except BaseException:
+                writer.close()
+                raise
         console = asyncio.create_task(self._keep_console(process), name=f"{self._name} console")
         try:
             return await self._serve(reader, writer)
@@ -84,6 +76,21 @@ class TwinProcess:
                 os.kill(process.pid, signal.SIGKILL)
             writer.close()
             await asyncio.shield(asyncio.gather(process.wait(), console))
+
+    async def _start(self, board_end: int) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            self._interpreter,
+            "-X",
+            "heapsize=" + HEAP,
+            str(BOARD_FOLDER / "start.py"),
+            str(board_end),
+            env={**os.environ, "MICROPYPATH": str(BOARD_FOLDER)},
+            pass_fds=(board_end,),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is for us; the process ends with its socket
+        )
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Halt | None:
         while True:

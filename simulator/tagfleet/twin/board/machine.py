@@ -95,6 +95,9 @@ class UART:
         data = call(UART_READ, struct.pack("<BH", self._id, self._rxbuf if length is None else length))
         return data or None
 
+    def deinit(self):
+        pass
+
     def write(self, data):
         call(UART_WRITE, bytes([self._id]) + data)
         return len(data)
