@@ -1,0 +1,160 @@
+"""Opening, sealing and taking in beacons, on one core."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import peers
+from benchmarks.figure import Figure, interleaved, per_second
+from benchmarks.fleet import Fleet, make_fleet
+from taghub.batcher import columns
+from taghub.heard import Heard, from_records
+from taghub.intake import Accepted, Intake
+from taghub.registry import Registry
+from tagwire import bulk
+from tagwire.air import Decoder
+from tagwire.beacon import COMPANY_ID_TEST
+
+CHUNK = 1_000
+AIR_CHUNK_BYTES = 65_536
+
+
+def figures(runs: int) -> Iterator[Figure]:
+    fleet = make_fleet()
+    count = len(fleet.keys)
+    reports = [Heard(1_790_000_000_000_000 + i, -70, row) for i, row in enumerate(_rows(fleet.beacons))]
+    chunks = [reports[start : start + CHUNK] for start in range(0, count, CHUNK)]
+    stream = fleet.air_bytes()
+
+    def prepare() -> Intake:
+        return Intake(Registry(fleet.keyring))
+
+    def open_in_chunks(intake: Intake) -> None:
+        opened = 0
+        for chunk in chunks:
+            accepted = intake.take(chunk)
+            bodies = np.frombuffer(b"".join([sample.body for sample in accepted]), np.uint8).reshape(-1, 11)
+            opened += len(bulk.from_codes(bulk.unpack_bodies(bodies)).time_s)
+        _check(opened, count)
+
+    def open_singly(intake: Intake) -> None:
+        _check(sum(sample.reading.fix > 0 for chunk in chunks for sample in intake.take(chunk)), count)
+
+    def take_in(intake: Intake) -> None:
+        decoder = Decoder()
+        taken: list[Accepted] = []
+        for start in range(0, len(stream), AIR_CHUNK_BYTES):
+            records = decoder.feed(stream[start : start + AIR_CHUNK_BYTES])
+            taken += intake.take(from_records(records, COMPANY_ID_TEST))
+        _check(len(columns(taken)["tag"]), count)
+
+    measures: dict[str, Callable[[], float]] = {
+        "chunks": lambda: per_second(count, prepare, open_in_chunks),
+        "singly": lambda: per_second(count, prepare, open_singly),
+        "intake": lambda: per_second(count, prepare, take_in),
+        "seal": lambda: per_second(count, lambda: None, lambda _: _seal(fleet)),
+    }
+    found = {name: peer() for name, peer in (("bthome-ble", peers.bthome), ("theengsdecoder", peers.theengs))}
+    for name, peer in found.items():
+        if peer is None:
+            print(f"{name} is not installed: no ratio to it", file=sys.stderr)
+        else:
+            share = {"bthome-ble": 1, "theengsdecoder": 4}[name]
+            measures[name] = _peer_measure(peer, peers.FRAMES // share)
+    values = interleaved(runs, measures)
+    beside = {name: values[name] for name, peer in found.items() if peer is not None}
+    goals = {"bthome-ble": 10.0, "theengsdecoder": 100.0}
+    yield Figure(
+        "beacon_open_scalar",
+        "1/s",
+        "higher",
+        350_000,
+        values["chunks"],
+        "beacons opened and replay-checked one by one, values decoded per 1,000 as a hub does; 1,000 keys, one core",
+        beside,
+        goals,
+    )
+    yield Figure(
+        "beacon_open_reading",
+        "1/s",
+        "higher",
+        None,
+        values["singly"],
+        "the same, with a Reading object made of each beacon",
+        beside,
+    )
+    yield Figure(
+        "intake_frames_per_s",
+        "1/s",
+        "higher",
+        250_000,
+        values["intake"],
+        "air bytes to batch columns in memory, one core",
+    )
+    yield Figure(
+        "beacon_seal_bulk", "1/s", "higher", 400_000, values["seal"], "columns of readings to sealed beacons, one core"
+    )
+
+
+def _rows(frames: bulk.Bytes2D) -> list[bytes]:
+    return [row.tobytes() for row in frames]
+
+
+def _seal(fleet: Fleet) -> None:
+    bodies = bulk.pack_bodies(bulk.to_codes(bulk.from_codes(bulk.unpack_bodies(fleet.bodies))))
+    _check(len(bulk.seal_beacons(fleet.keys, fleet.tag_ids, fleet.counters, bodies)), len(fleet.keys))
+
+
+def _peer_measure(peer: Callable[[], Callable[[], int]], count: int) -> Callable[[], float]:
+    return lambda: per_second(count, peer, lambda work: _check(work(), count))
+
+
+def _check(got: int, wanted: int) -> None:
+    if got != wanted:
+        raise RuntimeError(f"{got} of {wanted} came through")
+
+
+_ON_A_TAG = """
+import time
+from tagwire.beacon import advertisement, seal_beacon
+from tagwire.fields import Reading, encode_body
+from tagwire.seal import aes128
+encrypt = aes128(bytes(range(16)))
+reading = Reading(525200066, 134049540, 4270, 61300, 3712, 1, 2, 1790000123, 3)
+started = time.ticks_us()
+for counter in range(COUNT):
+    advertisement(65535, seal_beacon(encrypt, 1, counter, encode_body(reading)))
+print(time.ticks_diff(time.ticks_us(), started))
+"""
+
+
+def micropython_figures(runs: int) -> Iterator[Figure]:
+    """The portable code under the interpreter that the twins use. An ESP32 is some hundred times slower."""
+    interpreter = Path(sys.executable).with_name("micropython")
+    if not interpreter.exists():
+        print("no MicroPython for this platform: no figure for it", file=sys.stderr)
+        return
+    count = 5_000
+    folder = Path(bulk.__file__).parents[1]
+
+    def once() -> float:
+        done = subprocess.run(
+            [interpreter, "-X", "heapsize=160k", "-c", _ON_A_TAG.replace("COUNT", str(count))],
+            env={"MICROPYPATH": str(folder)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return count / int(done.stdout) * 1e6
+
+    yield Figure(
+        "beacon_seal_micropython",
+        "1/s",
+        "higher",
+        None,
+        interleaved(runs, {"seal": once})["seal"],
+        "reading to AdvData by the tag's own code, MicroPython's unix port, heap of 160 KB",
+    )
