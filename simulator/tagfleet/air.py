@@ -6,6 +6,7 @@ from typing import Self
 
 _RETRY_S = 0.05
 _BUFFER_BYTES = 256 * 1024
+_STALLED_S = 10.0
 
 
 class AirLost(Exception):
@@ -49,11 +50,14 @@ class AirLink:
         return (await asyncio.open_connection(host, int(port)))[1]
 
     async def send(self, records: bytes) -> None:
-        """Hand over records; waits while more than 256 KiB are on their way. Raises AirLost."""
+        """Hand over records; waits while more than 256 KiB are on their way, up to 10 s. Raises AirLost."""
         if self._writer is None:
             raise RuntimeError("send before entering the context")
         try:
             self._writer.write(records)
-            await self._writer.drain()
+            async with asyncio.timeout(_STALLED_S):
+                await self._writer.drain()
+        except TimeoutError:  # it is an OSError too
+            raise AirLost(f"the gateway has read nothing for {_STALLED_S:.0f} s") from None
         except OSError as error:
             raise AirLost(f"the gateway closed the air: {error}") from None

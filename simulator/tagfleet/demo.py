@@ -84,7 +84,7 @@ class Demo:
             if folder is None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagfleet-")))
             try:
-                await self._run_on_free_port(folder, view)
+                await self._run_onfree_port(folder, view)
             except (HubFailed, AirLost, SubscriberFailed, NonceReuse, LedgerFull, OSError) as error:
                 raise DemoFailed(str(error)) from error
             finally:
@@ -92,7 +92,7 @@ class Demo:
         self.progress.phase = ENDED
         view.show(self.progress)
 
-    async def _run_on_free_port(self, folder: Path, view: View) -> None:
+    async def _run_onfree_port(self, folder: Path, view: View) -> None:
         for attempt in range(_PORT_ATTEMPTS):
             try:
                 with contextlib.suppress(_Stopped), _ungrouped():
@@ -111,7 +111,7 @@ class Demo:
         world = build_world(settings.seed, len(twins) + len(tags))
         files = HubFiles.in_folder(folder)
         write_keyring(files.keyring, [entry_from_provision(p) for p in (*twins, *tags)])
-        broker_port = _free_port()
+        broker_port = free_port()
         async with contextlib.AsyncExitStack() as stack:
             fleet: TwinFleet | None = None
             if twins:
@@ -192,7 +192,8 @@ def _who_are_twins(settings: DemoSettings) -> tuple[list[int] | None, str]:
     return list(range(FIRST_TWIN_ID, FIRST_TWIN_ID + settings.twins)), ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

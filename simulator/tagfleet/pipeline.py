@@ -60,6 +60,8 @@ class Pipeline:
         else:
             if self.ledger.pending:
                 self.progress.notes.append("ended before everything on its way had arrived; that counts as lost")
+        if self.subscriber.dropped:
+            self.progress.notes.append(f"this subscriber was too slow for {self.subscriber.dropped} publishes")
         self._show()
 
     async def _tick(self, making: bool) -> None:

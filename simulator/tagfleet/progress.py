@@ -1,5 +1,6 @@
 """What a run shows of itself: the one home of the figures that the live view and the summary read. Pure."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -71,11 +72,11 @@ class Progress:
         return self.batch_bytes / self.batch_samples if self.batch_samples else None
 
     def latency_ms(self, share: float) -> float | None:
-        """The latency that `share` (0 to 1) of the samples stay within; None before the first."""
+        """The latency that `share` (0 to 1) of the samples stay within (nearest rank); None before the first."""
         latency_ms = self.account.latency_ms
         if not len(latency_ms):
             return None
-        return float(latency_ms[min(int(share * len(latency_ms)), len(latency_ms) - 1)])
+        return float(latency_ms[max(math.ceil(share * len(latency_ms)) - 1, 0)])
 
     @property
     def good(self) -> bool:

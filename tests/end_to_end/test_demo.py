@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tagfleet.demo import Demo, DemoSettings
+from tagfleet import demo
+from tagfleet.demo import Demo, DemoSettings, free_port
 from tagfleet.twin import interpreter_available
 from tagfleet.view import LineView
 
@@ -161,3 +163,15 @@ def test_wrong_usage_is_one_clear_message_and_exit_code_2(options: tuple[str, ..
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert options[0].lstrip("-") in done.stderr
+
+
+def test_demo_takes_another_port_when_somebody_was_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = [int(taken.getsockname()[1])]
+        monkeypatch.setattr(demo, "free_port", lambda: ports.pop() if ports else free_port())
+        run = Demo(DemoSettings(2.5, twins=0, tags=50, interval_s=2, folder=tmp_path))
+        asyncio.run(run.run(LineView()))
+    assert ports == []
+    assert run.progress.good

@@ -1,0 +1,76 @@
+"""What the subscriber makes of publishes, good and bad."""
+
+import numpy as np
+
+from tagfleet.consumer import Consumer
+from tagfleet.flock import Flock
+from tagfleet.identity import make_provisions
+from tagfleet.ledger import Ledger
+from tagfleet.progress import Progress
+from tagfleet.world.world import build_world
+from tagwire.batch import Batch, encode_batch
+from tagwire.bulk import to_codes
+
+START_S = 1_774_000_000.0
+TOPIC = "tags/v1/demo/truck-1/samples"
+
+
+def test_consumer_finds_every_value_of_a_batch_right() -> None:
+    samples = Flock(make_provisions(9, 1, 100), build_world(9, 100), 5.0, START_S).step(START_S + 10)
+    codes = to_codes(samples.readings)
+    time_s = (samples.readings.time_s + 2) // 4 * 4
+    batch = Batch(
+        "truck-1",
+        1,
+        int(START_S),
+        2,
+        None,
+        {
+            "tag": samples.tag_ids,
+            "counter": samples.counters,
+            "time": time_s,
+            "latitude": codes.latitude,
+            "longitude": codes.longitude,
+            "temperature": codes.temperature,
+            "humidity": codes.humidity,
+            "battery": codes.battery,
+            "fix": codes.fix,
+            "motion": codes.motion,
+            "quality": codes.time_quality,
+            "heard": samples.t_us // 1_000_000 - time_s,
+            "rssi": np.full(len(time_s), -80 // 4),
+            "flags": np.zeros_like(time_s),
+        },
+    )
+    payload = encode_batch(batch)
+    ledger, progress = Ledger(), Progress(1.0, 100, None)
+    consumer = Consumer(ledger, progress)
+    ledger.made(samples.tag_ids, samples.counters, samples.readings, samples.t_us)
+    ledger.reported(samples.tag_ids, samples.counters, samples.t_us)
+    consumer.take(int(START_S * 1e6) + 11_000_000, TOPIC, payload)
+    account = ledger.account()
+    assert account.examples["wrong"] == []
+    assert (account.made, account.delivered) == (200, 200)
+    assert (progress.batches, progress.batch_samples, progress.batch_bytes) == (1, 200, len(payload))
+    assert progress.latest[1].rssi_dbm == -78
+
+    consumer.take(int(START_S * 1e6) + 12_000_000, TOPIC, payload)
+    assert ledger.account().duplicated == 200
+
+
+def test_consumer_counts_what_is_no_batch_and_no_status() -> None:
+    progress = Progress(1.0, 0, None)
+    consumer = Consumer(Ledger(), progress)
+    for payload in (b"", b"\x00", b"\xff" * 50):
+        consumer.take(1, TOPIC, payload)
+    consumer.take(1, "tags/v1/demo/truck-1/status", b"{")
+    assert progress.undecodable == 4
+    assert not progress.good
+
+
+def test_consumer_reads_the_hubs_counters() -> None:
+    progress = Progress(1.0, 0, None)
+    consumer = Consumer(Ledger(), progress)
+    consumer.take(1, "tags/v1/demo/truck-1/status", b'{"state":"online","intake":{"forged":3,"accepted":"?"}}')
+    consumer.take(1, "tags/v1/demo/truck-1/status", b'{"state":"lost"}')
+    assert progress.hub_counters == {"forged": 3}
