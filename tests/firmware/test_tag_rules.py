@@ -1,5 +1,6 @@
 """The firmware's other pure rules: settings, RTC state, sensor conversions, and which reading a cycle makes."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from tag.sensors import battery, sht4x
 from tag.sensors.nmea import Fix
 from tag.settings import TABLE, read_settings
 from tag.state import State, decode_state, encode_state
+from tagsmith.manifest import firmware_folder
 from tagwire.fields import (
     FIX_1D,
     FIX_1H,
@@ -29,6 +31,7 @@ from tagwire.fields import (
     TIME_UNKNOWN,
 )
 
+README = firmware_folder() / "README.md"
 NOW_S = 1_795_428_930
 FIX = Fix(NOW_S, 482194257, 163678985, 294, 110)
 
@@ -38,6 +41,11 @@ def test_settings_default_and_are_within_their_own_limits() -> None:
     assert complaints == []
     assert settings == tuple(row[1] for row in TABLE)
     assert all(minimum <= default <= maximum for _, default, minimum, maximum in TABLE)
+
+
+def test_readme_has_the_settings_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| \w+ \| (\d+) \| (\d+) to (\d+) \|", README.read_text(), re.MULTILINE)
+    assert [(name, int(default), int(low), int(high)) for name, default, low, high in rows] == list(TABLE)
 
 
 @pytest.mark.parametrize("value", [1, 86401, "300", True, None, 5.0])

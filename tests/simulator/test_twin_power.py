@@ -1,11 +1,14 @@
 """Power lost at any moment: the tag comes back by itself, and never uses a counter again."""
 
+import asyncio
+import contextlib
 import random
+import time
 from pathlib import Path
 
 import pytest
 from test_twin import rewrite
-from twin_bench import Bench, on_bench, twin_spec
+from twin_bench import QUICK, Bench, on_bench, twin_spec
 
 from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET
@@ -92,6 +95,27 @@ def every_cut(folder: Path) -> list[tuple[int, float]]:
 def test_power_cut_in_a_durable_operation_never_reuses_a_counter(tmp_path: Path) -> None:
     for fail_at, done in random.Random(1).sample(every_cut(tmp_path), 8):
         survives_cut(tmp_path, fail_at, done)
+
+
+@pytest.mark.soak
+def test_power_cut_at_any_moment_never_reuses_a_counter(tmp_path: Path) -> None:
+    moments = random.Random(2)
+
+    async def work(bench: Bench) -> None:
+        started_s = time.monotonic()
+        await bench.wake()
+        wake_s = time.monotonic() - started_s
+        for _ in range(150):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(moments.uniform(0, 3 * wake_s)):
+                    await bench.wake(PWRON_RESET)
+                    await bench.wake(DEEPSLEEP_RESET)
+
+    bench = on_bench(tmp_path, twin_spec({**QUICK, "burst_interval_ms": 20}), work)
+    used = counters(bench)
+    assert len(used) > 20
+    assert used == sorted(set(used))
+    assert len(set(bench.advertised)) == len(used)
 
 
 @pytest.mark.soak
