@@ -1,7 +1,7 @@
 """The home of each tag's replay state: which key opens it, and the counter it must be above. Pure.
 
-The state lives in memory in this edition. `Tag.last`, `Tag.generation` and `Tag.heard` are what a durable spool will
-commit together with the batch that moved them.
+The state lives in memory in this edition. `Tag.epoch`, `Tag.last` and `Tag.last_frame` are what a durable spool
+will commit together with the batch that moved them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -38,7 +38,7 @@ class Epoch:
 class Tag:
     """What a hub knows of one tag. Beacons only move forward: `last` never falls."""
 
-    __slots__ = ("epoch", "expires_us", "heard", "last", "last_frame", "newer", "tag_id")
+    __slots__ = ("epoch", "expires_us", "last", "last_frame", "newer", "tag_id")
 
     def __init__(self, entry: KeyringEntry, keep_cipher: bool) -> None:
         self.tag_id = entry.tag_id
@@ -49,9 +49,7 @@ class Tag:
         self.last = self.epoch.first - 1
         """The counter that the next beacon must be above."""
         self.last_frame = b""
-        """The last accepted frame: its repeats are known without opening them."""
-        self.heard = False
-        """Whether a beacon of this tag was ever accepted here."""
+        """The last accepted frame, empty before the first: its repeats are known without opening them."""
         if entry.last_counter is not None and generation_of(entry.last_counter) >= entry.generation:
             self.last = entry.last_counter
         elif entry.previous_generation is not None and entry.previous_beacon_key is not None:
@@ -78,4 +76,4 @@ class Registry:
     @property
     def heard_count(self) -> int:
         """How many tags were accepted at least once."""
-        return sum(tag.heard for tag in self.tags.values())
+        return sum(tag.last_frame != b"" for tag in self.tags.values())

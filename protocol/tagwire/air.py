@@ -87,6 +87,7 @@ class Decoder:
         """The records that `data` completes, unknown types included, in order."""
         buffer = self._rest + data if self._rest else data
         records: list[Record] = []
+        new = tuple.__new__  # what Record(...) comes to, at a third of its cost
         end = len(buffer)
         start = 0
         while start + HEADER_BYTES <= end:
@@ -94,7 +95,7 @@ class Decoder:
             if run:
                 stop = start + run * _FULL_BYTES
                 records += [
-                    Record(type_, t_us, rssi_dbm, address, adv_data)
+                    new(Record, (type_, t_us, rssi_dbm, address, adv_data))
                     for type_, t_us, rssi_dbm, address, _, adv_data in _FULL.iter_unpack(buffer[start:stop])
                 ]
                 start = stop
