@@ -1,5 +1,5 @@
-"""A virtual board on a bench: the real MicroPython interpreter with the twin's hardware, behind a serial port that can be
-paced, pulled and plugged in again."""
+"""A virtual board on a bench: the real MicroPython interpreter with the twin's hardware, behind a serial port that can
+be paced, pulled and plugged in again."""
 
 import contextlib
 import functools
@@ -20,7 +20,7 @@ from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.process import BOARD_FOLDER, HEAP
 from tagfleet.twin.spec import TwinSpec
-from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, HARD_RESET, PWRON_RESET, Halt, VirtualBoard
+from tagfleet.twin.virtual_board import HARD_RESET, PWRON_RESET, Halt, VirtualBoard
 from tagfleet.world.environment import Environment
 from tagsmith.compile import compile_files
 from tagsmith.image import make_image
@@ -135,6 +135,7 @@ class BenchBoard:
         )
         theirs.close()
         self._near_end = near_end
+        self._is_up = False
         self._wakes_at_s = None
 
     def _stop(self) -> None:
@@ -170,9 +171,12 @@ class BenchBoard:
         moved = 0
         try:
             if self._process is not None and self._console in ready:
+                self._is_up = True
                 moved += self._pass(self._console, self._line if self._plugged else None)
             if self._plugged and self._line in ready:
-                moved += self._pass(self._line, self._console if self._process is not None else None)
+                # A chip that still boots hears nothing; nor must Ctrl-C hit what stands for its boot loader.
+                listens = self._process is not None and self._is_up
+                moved += self._pass(self._line, self._console if listens else None)
             if self._process is not None and self._request is not None and self._request.fileno() in ready:
                 self._answer(self._request)
         except OSError:

@@ -268,8 +268,8 @@ class Inventory:
 
     def _rows(self, where: str, values: tuple[int, ...]) -> Iterator[TagRow]:
         for row in self.connection.execute(
-            "SELECT tag.*, generation, coalesce(state, 'planned') AS state, chip, changed_s FROM tag LEFT JOIN identity "
-            "ON identity.tag_id = tag.tag_id "
+            "SELECT tag.*, generation, coalesce(state, 'planned') AS state, chip, changed_s FROM tag "
+            "LEFT JOIN identity ON identity.tag_id = tag.tag_id "
             "AND generation = (SELECT max(generation) FROM identity WHERE tag_id = tag.tag_id) "
             f"{where} ORDER BY tag.tag_id",
             values,

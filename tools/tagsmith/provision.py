@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tagsmith.errors import BoardError, CheckError, InventoryError
-from tagsmith.inventory import Inventory, Order
+from tagsmith.inventory import Inventory
 from tagsmith.lifecycle import CHECK, FAILED, READY, VERIFIED, WRITTEN, Found, Refusal, Step, next_step
 from tagsmith.output import ShowProgress, silent
 from tagsmith.rawrepl import Board
@@ -58,24 +58,21 @@ def identify(board: Board) -> Found:
 
 def provision_board(
     board: Board,
+    found: Found,
     inventory: Inventory,
-    order: Order,
+    new_id: Callable[[], int],
     *,
-    new_id: Callable[[], int] | None = None,
     again: str | None = None,
     limits: Limits | None = None,
-    on_found: Callable[[Found], None] = lambda found: None,
     on_progress: ShowProgress = silent,
 ) -> Done:
     """Give a board its identity and test it. The board stays at its prompt; restart it to let the tag run.
 
-    order: for a board that gets a new id. new_id: where that id comes from, the inventory's next one by default. again:
-    why a tag that works shall get a new key. Raises BoardError, CheckError (what was written does not read back),
+    found: what `identify` said of it. new_id: gives the id for a board that has none in this inventory. again: why a
+    tag that works shall get a new key. Raises BoardError, CheckError (what was written does not read back),
     InventoryError (refused). A failed self test is no error: see `Done.passed`.
     """
     limits = limits or Limits()
-    found = identify(board)
-    on_found(found)
     if not found.firmware:
         raise BoardError("The board has MicroPython but not the tag's firmware.", "`tagsmith flash` on this port")
     step = _step(inventory, found, again)
@@ -87,7 +84,7 @@ def provision_board(
             return _tested(board, inventory, tag_id, generation, found.chip, False, limits, on_progress)
         generation += 1
     if tag_id is None:
-        tag_id = inventory.new_tag(order) if new_id is None else new_id()
+        tag_id = new_id()
         newest = inventory.newest(tag_id)
         generation = 0 if newest is None else newest.generation + 1
     on_progress("write", 0.0)
