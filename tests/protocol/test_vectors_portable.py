@@ -1,17 +1,22 @@
 """The portable code reads the vectors under both interpreters, and the vectors are what the specification makes."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import portable_vectors
 import pytest
 from vector_files import FOLDER, load
 
 import make_vectors
+from vector_cases.beacons import beacon_case
+from vector_cases.bodies import body_case
 
 PROTOCOL = FOLDER.parent
+GROUPS = {name: [group for group in load(name) if group != "about"] for name in portable_vectors.CHECKS}
 PORTABLE = ("errors", "fields", "seal", "keys", "counter", "beacon", "provision")
 
 
@@ -39,6 +44,39 @@ def test_vectors_under_micropython(micropython: str) -> None:
     script = str(Path(portable_vectors.__file__))
     taken = dict(line.split() for line in run_micropython(micropython, script, str(FOLDER)).splitlines())
     assert taken == {name: str(check(load(name))) for name, check in portable_vectors.CHECKS.items()}
+
+
+def test_random_readings_under_micropython(micropython: str, tmp_path: Path) -> None:
+    """Beyond the vectors: 400 readings in and far out of range, and beacons of random keys and counters."""
+    random = Random(20_261_123)
+
+    def reading() -> dict[str, int | None]:
+        values = {
+            "latitude": random.choice([random.randint(-900_000_000, 900_000_000), 10**10, -(10**10)]),
+            "longitude": random.choice([random.randint(-1_800_000_000, 1_800_000_000), 10**11, -(10**11)]),
+            "temperature": random.choice([random.randint(-80_000, 124_600), None, 10**9, -(10**9)]),
+            "humidity": random.choice([random.randint(0, 100_000), None, -1, 10**9]),
+            "battery": random.choice([random.randint(1_800, 4_200), None, 0, 10**9]),
+            "fix": random.randint(0, 7),
+            "motion": random.randint(0, 2),
+            "time": random.choice([random.randint(0, 2**33), None]),
+            "time_quality": random.randint(0, 3),
+        }
+        return {**values, "latitude": None, "longitude": None} if random.random() < 0.2 else values
+
+    vectors: dict[str, dict[str, list[object]]] = {
+        name: {group: [] for group in groups} for name, groups in GROUPS.items()
+    }
+    vectors["body"]["encode"] = [body_case(str(i), reading()) for i in range(400)]
+    vectors["beacon"]["valid"] = [
+        beacon_case(str(i), reading(), random.getrandbits(32), random.getrandbits(32), random.choice([0, 0x10, 0x50]))
+        for i in range(100)
+    ]
+    for name, content in vectors.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+        portable_vectors.CHECKS[name](content)
+    out = run_micropython(micropython, str(Path(portable_vectors.__file__)), str(tmp_path))
+    assert {"body 400", "beacon 100"} <= set(out.splitlines())
 
 
 @pytest.mark.parametrize("module", PORTABLE)
