@@ -19,6 +19,8 @@ from tagsmith.output import ShowProgress, silent
 CONSOLE_BAUD = 115200
 LISTEN_S = 1.2  # a boot loop shows three starts within it
 CONNECT_ATTEMPTS = 3
+# What pyserial says on Linux, macOS and Windows when a port vanishes that could be opened a moment ago.
+CABLE_GONE = r"readiness to read|Input/output error|No such file|Device not configured|ClearCommError|FileNotFoundError"
 DOWNLOAD_MODE_BY_HAND = (
     "hold BOOT, press RESET, let BOOT go, and flash again; else a cable that carries data, and another USB port"
 )
@@ -119,13 +121,13 @@ def _explain(port: str, said: str) -> BenchError:
         )
     if "Failed to connect" in said or "No serial data received" in said:
         return BoardError(diagnose(port, _listen(port)).sentence, DOWNLOAD_MODE_BY_HAND)
-    if re.search(r"readiness to read|Input/output error|Errno 5|Errno 6|ClearCommError|Device not configured", said):
+    if re.search(CABLE_GONE, said):
         return BoardError(
             f"The connection to {port} broke off.",
             "plug the cable in again and repeat: the board holds half a program, flashing starts afresh",
         )
     fatal = re.search(r"(?:fatal error occurred|FatalError): *(.+)", said)
-    reason = fatal[1].strip().rstrip(".") if fatal else (said.strip().rpartition("\n")[2] or "it said nothing")
+    reason = fatal[1].strip().rstrip(".") if fatal else f"exit without a reason after {len(said)} characters of log"
     return BoardError(
         f"esptool gave up on {port}: {reason}.", "once more at --baud 115200; `tagsmith doctor`; another cable"
     )

@@ -41,7 +41,7 @@ class Twin:
         on_advertised: OnAdvertised,
     ) -> None:
         provision = spec.provision
-        flash.write_bytes(provisioned_image(provision, spec.first_counter))
+        flash.write_bytes(spec.image or provisioned_image(provision, spec.first_counter))
         self.tag_id = provision.tag_id
         self.board = VirtualBoard(spec, str(flash.absolute()), self._on_advertising, supply)
         self.process = TwinProcess(f"tag {self.tag_id}", interpreter, self.board, clock)

@@ -10,8 +10,12 @@ World = Callable[[float], Environment]  # from Unix seconds to what surrounds th
 
 
 class TwinSpec(NamedTuple):
-    """One twin: who it is, the counter that it is provisioned with, and its surroundings."""
+    """One twin: who it is, the counter that it is provisioned with, and its surroundings.
+
+    image: its file system as a bench left it, identity included; None: this installation's firmware.
+    """
 
     provision: Provision
     first_counter: int
     world: World
+    image: bytes | None = None
