@@ -5,13 +5,19 @@ from pathlib import Path
 import pytest
 from twin_bench import QUICK, ROOT_KEY, WITH_GNSS, Bench, on_bench, opened, twin_spec, world
 
+from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET
+from tagsmith.compile import compile_files
 from tagsmith.image import make_image, read_image
+from tagsmith.manifest import tag_files
 from tagwire.beacon import parse_header
 from tagwire.fields import (
     FIX_5M,
     FIX_10MIN,
+    FIX_15M,
+    FIX_50M,
     FIX_NONE,
+    FIX_POOR,
     MOTION_MOVING,
     TIME_ESTIMATED,
     TIME_GNSS,
@@ -45,6 +51,34 @@ def test_twin_makes_sealed_samples_of_what_its_buses_deliver(tmp_path: Path) -> 
     assert truth.humidity_mpct == pytest.approx(61_300, abs=2)
     assert truth.battery_mv == 3712
     assert (truth.fix, truth.motion, truth.time_quality) == (FIX_5M, MOTION_MOVING, TIME_GNSS)
+
+
+@pytest.mark.parametrize(
+    ("hdop_e2", "fix"), [(166, FIX_5M), (167, FIX_15M), (500, FIX_15M), (501, FIX_50M), (1667, FIX_POOR)]
+)
+def test_fix_class_follows_the_receivers_dilution(tmp_path: Path, hdop_e2: int, fix: int) -> None:
+    async def work(bench: Bench) -> None:
+        bench.twin.board.receiver.hdop_e2 = hdop_e2
+        await bench.wake()
+
+    bench = on_bench(tmp_path, twin_spec({**WITH_GNSS, "gnss_settle_s": 0}), work)
+    assert_honest(bench)
+    assert bench.made[0][1].fix == fix
+
+
+def test_compiled_firmware_as_the_bench_writes_it_makes_the_same_samples(tmp_path: Path) -> None:
+    spec = twin_spec()
+
+    async def work(bench: Bench) -> None:
+        files = compile_files(tag_files())
+        assert "tag/app.mpy" in files
+        bench.flash.write_bytes(provisioned_image(spec.provision, 0, files))
+        await bench.wake()
+        await bench.wake()
+
+    bench = on_bench(tmp_path, spec, work)
+    assert [counter for counter, _ in bench.made] == [0, 1]
+    assert_honest(bench)
 
 
 def test_sleep_fills_the_interval(tmp_path: Path) -> None:

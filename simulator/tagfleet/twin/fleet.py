@@ -79,9 +79,9 @@ class Twin:
 class TwinFleet:
     """Twins that run while the context is entered.
 
-    twins: one spec each. folder: an existing folder for their flash. interpreter: as for `interpreter_available`.
-    clock: Unix seconds, the world's and the twins' time; it must run at real speed. supplies: a power supply per tag
-    id, where power shall fail.
+    twins: one spec each. folder: an existing folder; their flash is written anew into it. interpreter: as for
+    `interpreter_available`. clock: Unix seconds, the world's and the twins' time; it must run at real speed.
+    supplies: a power supply per tag id, where power shall fail.
 
     on_made(tag_id, counter, truth, t_us): once per sample, as its first beacon goes on the air; truth is what the buses
     delivered for it, t_us Unix microseconds. A wake that read its sensors and never advertised made no sample: its
@@ -162,4 +162,5 @@ class TwinFleet:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        await self._stack.__aexit__(kind, error, trace)
+        # Not with the body's error: the task group would wrap it. What a twin raised still comes out, as a group.
+        await self._stack.__aexit__(None, None, None)

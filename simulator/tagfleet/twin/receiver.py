@@ -11,7 +11,7 @@ from tagfleet.twin.spec import World
 LATENCY_S = 0.08  # from the epoch to the first byte of its sentences
 SILENT_BYTES_MAX = 1024  # what the UART's buffer holds while nobody reads; newer bytes are lost, as on the chip
 NOISE_SIGMA_M = 1.5  # per axis
-HDOP = "0.92"
+HDOP_OPEN_SKY_E2 = 92
 METRES_PER_DEGREE = 111_195.0  # on a sphere of 6,371 km
 
 
@@ -29,11 +29,13 @@ class Receiver:
     """Power it, then read what its UART has sent by now.
 
     time_to_fix_s: after power (a hot start, with its backup supply on). delivered: the last epoch with a fix of which
-    RMC and GGA have been read since power came, None when there was none. garbage: sent in place of an epoch's text.
+    RMC and GGA have been read since power came, None when there was none. hdop_e2: of its fixes, in hundredths.
+    garbage: sent in place of an epoch's text.
     """
 
     def __init__(self, world: World, seed: int, time_to_fix_s: float = 0.5, baud: int = 9600) -> None:
         self.delivered: Epoch | None = None
+        self.hdop_e2 = HDOP_OPEN_SKY_E2
         self.garbage: bytes | None = None
         self._world = world
         self._random = random.Random(seed)
@@ -88,7 +90,7 @@ class Receiver:
             longitude_deg = surroundings.longitude_deg + east_m / (
                 METRES_PER_DEGREE * max(math.cos(math.radians(latitude_deg)), 0.01)
             )
-            text, epoch = fix_sentences(time_s, latitude_deg, longitude_deg, surroundings.speed_mps)
+            text, epoch = fix_sentences(time_s, latitude_deg, longitude_deg, surroundings.speed_mps, self.hdop_e2)
         else:
             text = no_fix_sentences(time_s)
         if self.garbage is not None:
@@ -114,23 +116,26 @@ def sentence(text: str) -> bytes:
     return f"${text}*{checksum:02X}\r\n".encode()
 
 
-def fix_sentences(time_s: int, latitude_deg: float, longitude_deg: float, speed_mps: float) -> tuple[bytes, Epoch]:
+def fix_sentences(
+    time_s: int, latitude_deg: float, longitude_deg: float, speed_mps: float, hdop_e2: int = HDOP_OPEN_SKY_E2
+) -> tuple[bytes, Epoch]:
     """One epoch with a fix, and its numbers after the rounding of the text (minutes have five decimals)."""
     moment = datetime.fromtimestamp(time_s, UTC)
     clock, date = moment.strftime("%H%M%S.00"), moment.strftime("%d%m%y")
     latitude, latitude_e7 = _angle(min(max(latitude_deg, -90), 90), 2, "NS")
     longitude, longitude_e7 = _angle((longitude_deg + 180) % 360 - 180, 3, "EW")
     speed_mknots = round(speed_mps * 3600 / 1852 * 1000)
+    hdop = f"{hdop_e2 // 100}.{hdop_e2 % 100:02}"
     knots = f"{speed_mknots // 1000}.{speed_mknots % 1000:03}"
     text = (
         sentence(f"GNRMC,{clock},A,{latitude},{longitude},{knots},,{date},,,A,V")
         + sentence(f"GNVTG,,T,,M,{knots},N,{speed_mps * 3.6:.3f},K,A")
-        + sentence(f"GNGGA,{clock},{latitude},{longitude},1,09,{HDOP},212.4,M,46.1,M,,")
-        + sentence(f"GNGSA,A,3,02,05,07,13,20,30,,,,,,,1.70,{HDOP},1.43,1")
+        + sentence(f"GNGGA,{clock},{latitude},{longitude},1,09,{hdop},212.4,M,46.1,M,,")
+        + sentence(f"GNGSA,A,3,02,05,07,13,20,30,,,,,,,1.70,{hdop},1.43,1")
         + sentence("GPGSV,1,1,04,02,41,288,38,05,62,210,42,07,23,061,33,13,55,104,40,1")
         + sentence(f"GNGLL,{latitude},{longitude},{clock},A,A")
     )
-    return text, Epoch(time_s, latitude_e7, longitude_e7, round(float(HDOP) * 100), speed_mknots)
+    return text, Epoch(time_s, latitude_e7, longitude_e7, hdop_e2, speed_mknots)
 
 
 def no_fix_sentences(time_s: int) -> bytes:
