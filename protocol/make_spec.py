@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+import spec_sessions
 from tagwire import batch, reference, seal
 from vector_cases.beacons import beacons
 
@@ -102,7 +103,7 @@ def example() -> str:
     return "```\n" + "\n".join(lines) + "\n```"
 
 
-PARTS = {"body": body_table, "batch": batch_table, "example": example}
+PARTS = {"body": body_table, "batch": batch_table, "example": example, **spec_sessions.PARTS}
 
 
 def generated(text: str) -> str:

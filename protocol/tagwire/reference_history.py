@@ -1,5 +1,6 @@
 """The executable specification of history blocks, written for reading; no code shared with `tagwire.history`. Host."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 # A record is these eleven numbers, in this order. time: Unix time / 4 s, 0 when the time quality is 0. alarm: 0 or 1.
@@ -34,7 +35,7 @@ def guess(values: list[int]) -> Guess:
     mean_16 = values[0] * 16
     expected = [values[0]] * 4
     misses_64 = [64] * 4
-    for index, (last, value) in enumerate(zip(values, values[1:], strict=False)):
+    for index, (last, value) in enumerate(pairwise(values)):
         weight = 2 ** min(index, 3)
         misses_64 = [
             miss + (64 * abs(value - each) - miss) // weight for miss, each in zip(misses_64, expected, strict=True)
@@ -72,9 +73,9 @@ def shape_of(record: Record) -> str:
     )
 
 
-def build_block(records: list[Record]) -> bytes:
-    """The block of these records, whose counters must rise."""
-    bits = ""
+def coded(records: list[Record]) -> list[tuple[str, str]]:
+    """The block's bits in order, each piece with what it says. The records' counters must rise."""
+    pieces: list[tuple[str, str]] = []
     shapes: list[str] = []  # the latest first
     times: list[int] = []  # of the samples that know theirs
     steps: list[int] = []
@@ -84,25 +85,31 @@ def build_block(records: list[Record]) -> bytes:
         gap = record["counter"] - before
         before = record["counter"]
         if gap > 1:
-            bits += "1111" + sized(gap)
+            pieces.append((f"gap of {gap}", "1111" + sized(gap)))
         shape = shape_of(record)
         if shape in shapes:
-            bits += "1" * shapes.index(shape) + "0"
+            pieces.append((f"shape {shapes.index(shape)}", "1" * shapes.index(shape) + "0"))
             shapes.remove(shape)
         else:
-            bits += "1110" + shape
+            pieces.append(("new shape", "1110" + shape))
         shapes = [shape, *shapes[:2]]
         if record["time_quality"]:
-            bits += _time(record["time"], gap, times, steps)
+            pieces.append(("time", _time(record["time"], gap, times, steps)))
         for name, width in COLUMNS.items():
             if shape[{"temperature": 2, "humidity": 3}.get(name, 1)] == "1":
                 value, values = record[name], columns[name]
                 if values:
                     expected = guess(values)
-                    bits += rice_code(value - expected.value, expected.rice)
+                    pieces.append((name, rice_code(value - expected.value, expected.rice)))
                 else:
-                    bits += f"{value:0{width}b}"
+                    pieces.append((name, f"{value:0{width}b}"))
                 values.append(value)
+    return pieces
+
+
+def build_block(records: list[Record]) -> bytes:
+    """The block of these records."""
+    bits = "".join(piece for _, piece in coded(records))
     bits += "0" * (-len(bits) % 8)
     header = records[0]["counter"].to_bytes(4, "little") + len(records).to_bytes(2, "little")
     return header + int(bits, 2).to_bytes(len(bits) // 8, "big")

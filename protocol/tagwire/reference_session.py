@@ -1,4 +1,4 @@
-"""The executable specification of sessions, commands and bundles: `construct` declarations and `cryptography`. Host only.
+"""The executable specification of sessions, commands and bundles: `construct` and `cryptography`. Host only.
 
 Shares no code with the portable modules. The vectors are made with it.
 """
