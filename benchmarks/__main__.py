@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import batches, beacons, demo
+from benchmarks import batches, beacons, demo, flashing
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
@@ -22,6 +22,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "micropython": beacons.micropython_figures,
     "batch": batches.figures,
     "demo": demo.figures,
+    "flash": flashing.figures,
 }
 OUTPUT = Path(__file__).resolve().parents[1] / "build" / "bench.json"
 

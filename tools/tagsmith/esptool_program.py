@@ -36,9 +36,11 @@ class DetectedChip(NamedTuple):
     flash_bytes: int
 
 
-def detect_chip(port: str, *, baud: int, use_stub: bool) -> DetectedChip:
-    """Asks the chip in download mode. Raises BoardError, ToolError."""
-    said = _run(port, baud, use_stub, ["--connect-attempts", str(CONNECT_ATTEMPTS), "flash-id"], lambda line: None)
+def detect_chip(port: str) -> DetectedChip:
+    """Asks the chip's ROM in download mode. Raises BoardError, ToolError."""
+    # Without the stub: to upload it takes longer than to ask.
+    arguments = ["--connect-attempts", str(CONNECT_ATTEMPTS), "flash-id"]
+    said = _run(port, CONSOLE_BAUD, False, arguments, lambda line: None)
     name = re.search(r"^Connected to (\S+) on ", said, re.MULTILINE)
     mac = re.search(r"^MAC: +([0-9a-f:]{17})", said, re.MULTILINE)
     size = re.search(r"^Detected flash size: (\d+)(KB|MB)", said, re.MULTILINE)

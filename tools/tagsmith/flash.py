@@ -77,7 +77,7 @@ def flash(
     begun_s = time.monotonic()
     with claimed(port):
         show("detect", 0.0)
-        chip = detect_chip(port, baud=baud, use_stub=use_stub)
+        chip = detect_chip(port)
         show("detect", 1.0)
         if chip.name != plan.image.chip.name:
             raise BoardError(
