@@ -41,7 +41,7 @@ def main() -> int:
         figures += GROUPS[name](options.runs)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps([figure.as_dict() for figure in figures], indent=1) + "\n")
-    Console().print(_table(figures))
+    Console(width=None if sys.stdout.isatty() else 120).print(_table(figures))
     print(f"CPython {platform.python_version()}, {platform.machine()}; written: {options.output}")
     return 0
 
@@ -49,15 +49,15 @@ def main() -> int:
 def _table(figures: list[Figure]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("figure", no_wrap=True)
-    table.add_column("value", justify="right")
+    table.add_column("value", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    table.add_column("goal", justify="right")
-    table.add_column("")
-    table.add_column("spread", justify="right")
+    table.add_column("goal", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("spread", justify="right", no_wrap=True)
     table.add_column("peers")
     for figure in figures:
         peers = ", ".join(f"{figure.ratio(peer):.1f} x {peer}" for peer in figure.peers)
-        goal = "" if figure.goal is None else f"{'>=' if figure.better == 'higher' else '<='} {figure.goal:,g}"
+        goal = "" if figure.goal is None else f"{'>=' if figure.better == 'higher' else '<='} {figure.goal:,.10g}"
         mark = "" if figure.goal is None else "reached" if figure.reached else "missed"
         value = f"{figure.value:,.0f}" if figure.value >= 100 else f"{figure.value:.3g}"
         table.add_row(figure.name, value, figure.unit, goal, mark, f"{figure.spread:.0%}", peers)

@@ -75,8 +75,9 @@ def encode_packed(values: Int64s) -> bytes:
     head = encode_varints(np.array([base], np.int64)) + bytes([width])
     if width == 0:
         return head
-    bits = (offsets[:, None] >> np.arange(width)) & 1
-    packed = np.packbits(bits.astype(np.uint8).ravel(), bitorder="little")
+    octets = offsets.astype("<u8").view(np.uint8).reshape(-1, 8)
+    bits = np.unpackbits(octets, axis=1, count=width, bitorder="little")
+    packed = np.packbits(bits.ravel(), bitorder="little")
     return head + packed.tobytes()
 
 
@@ -93,7 +94,9 @@ def decode_packed(data: bytes, count: int) -> Int64s:
     bits = np.unpackbits(octets, bitorder="little")
     if bits[count * width :].any():
         raise _format_error("padding bits are not zero")
-    offsets: Int64s = bits[: count * width].reshape(count, width) @ (1 << np.arange(width, dtype=np.int64))
+    rows = np.zeros((count, 64), np.uint8)
+    rows[:, :width] = bits[: count * width].reshape(count, width)
+    offsets = np.packbits(rows, axis=1, bitorder="little").view("<u8").ravel().astype(np.int64)
     return offsets + base
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vector_files import load
@@ -115,6 +116,18 @@ def test_cbor_bomb_is_refused_cheaply(bomb: bytes) -> None:
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 8_000_000
+
+
+def test_widest_packed_column_of_the_most_samples_costs_little() -> None:
+    """A few bytes of zstd can stand for 336 KB of zeros, the widest packing that there is."""
+    packed = columns.encode_varints(np.array([0])) + b"\x29" + bytes(41 * batch.MAX_SAMPLES // 8)
+    data = bytes([columns.PACKED | columns.ZSTD]) + zstandard.ZstdCompressor().compress(packed)
+    assert len(data) < 100
+    tracemalloc.start()
+    assert not columns.decode_column(data, batch.MAX_SAMPLES).any()
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 16_000_000
 
 
 def test_batch_that_claims_the_most_stays_small() -> None:
