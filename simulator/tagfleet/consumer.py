@@ -1,6 +1,7 @@
 """What the subscriber does with what it receives: batches into the ledger, status into the figures. Pure."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from tagfleet.delivery import delivery_of
@@ -18,6 +19,11 @@ class Consumer:
     def __init__(self, ledger: Ledger, progress: Progress) -> None:
         self._ledger = ledger
         self._progress = progress
+
+    def take_all(self, arrivals: Iterable[tuple[int, str, bytes]]) -> None:
+        """Some publishes, each as the arguments of `take`."""
+        for t_us, topic, payload in arrivals:
+            self.take(t_us, topic, payload)
 
     def take(self, t_us: int, topic: str, payload: bytes) -> None:
         """One publish that arrived at Unix microseconds `t_us`. What cannot be decoded is counted."""
@@ -45,6 +51,10 @@ class Consumer:
 
     def _take_status(self, payload: bytes) -> None:
         status = json.loads(payload)
-        counters = status.get("intake") if isinstance(status, dict) else None
+        if not isinstance(status, dict):
+            raise ValueError("a status is a JSON object")
+        counters, radios = status.get("intake"), status.get("radios")
         if isinstance(counters, dict):
             self._progress.hub_counters = {k: v for k, v in counters.items() if isinstance(v, int)}
+        if isinstance(radios, list):
+            self._progress.open_radios = sum(isinstance(r, dict) and r.get("open") is True for r in radios)

@@ -4,6 +4,7 @@ A real gateway in a child process with a real MQTT broker, the flock on the air,
 real MQTT subscriber, and the ledger between them.
 """
 
+import asyncio
 import contextlib
 import socket
 import tempfile
@@ -20,7 +21,7 @@ from tagfleet.identity import make_provisions
 from tagfleet.intruder import Intruder
 from tagfleet.ledger import Ledger, LedgerFull
 from tagfleet.oracle import NonceOracle, NonceReuse
-from tagfleet.pipeline import Pipeline
+from tagfleet.pipeline import TICK_S, Pipeline
 from tagfleet.progress import DELIVERING, ENDED, RUNNING, STARTING, Progress
 from tagfleet.radio import RadioSettings
 from tagfleet.subscriber import Subscriber, SubscriberFailed
@@ -132,6 +133,15 @@ class Demo:
                 Subscriber(broker_port, topics, START_TIMEOUT_S, still_waiting)
             )
             air = await stack.enter_async_context(AirLink(f"unix:{files.air}", START_TIMEOUT_S, still_waiting))
+            consumer = Consumer(self._ledger, progress)
+            radios = 1 if fleet is None else 2
+            deadline_s = time.monotonic() + START_TIMEOUT_S
+            while progress.open_radios < radios:
+                still_waiting()
+                if time.monotonic() > deadline_s:
+                    raise SubscriberFailed(f"the gateway has opened {progress.open_radios} of {radios} radios")
+                consumer.take_all(subscriber.take())
+                await asyncio.sleep(TICK_S)
             flock = Flock(tags, world, settings.interval_s, time.time(), first_index=len(twins))
             pipeline = Pipeline(
                 self._ledger,
@@ -141,7 +151,7 @@ class Demo:
                 subscriber,
                 hub,
                 TraceTail(files.trace),
-                Consumer(self._ledger, progress),
+                consumer,
                 view,
             )
             progress.phase = RUNNING

@@ -34,7 +34,7 @@ def settings_toml(
 [hub]
 id = {quoted(hub)}
 site = {quoted(site)}
-status_interval_s = 2.0
+status_interval_s = 1.0
 
 [keyring]
 path = {quoted(str(files.keyring))}

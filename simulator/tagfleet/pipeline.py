@@ -71,8 +71,7 @@ class Pipeline:
         records = self.transmitter.tick(time.time_ns() // 1000, making)
         if records:
             await self.air.send(records)
-        for arrival in self.subscriber.take():
-            self.consumer.take(arrival.t_us, arrival.topic, arrival.payload)
+        self.consumer.take_all(self.subscriber.take())
         self.ledger.traced(self.trace.read())
         if now_s >= self._show_s:
             self._show_s = now_s + SHOW_S

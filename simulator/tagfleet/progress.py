@@ -37,6 +37,7 @@ class Progress:
     batch_samples: int = 0
     undecodable: int = 0
     latest: dict[int, Latest] = field(default_factory=dict)
+    open_radios: int = 0  # of the hub, as its status says
     hub_counters: dict[str, int] = field(default_factory=dict)
     account: Account = field(default_factory=lambda: Ledger().account())
     twins: Account | None = None

@@ -72,5 +72,7 @@ def test_consumer_reads_the_hubs_counters() -> None:
     progress = Progress(1.0, 0, None)
     consumer = Consumer(Ledger(), progress)
     consumer.take(1, "tags/v1/demo/truck-1/status", b'{"state":"online","intake":{"forged":3,"accepted":"?"}}')
+    consumer.take(1, "tags/v1/demo/truck-1/status", b'{"radios":[{"open":true},{"open":false},3]}')
     consumer.take(1, "tags/v1/demo/truck-1/status", b'{"state":"lost"}')
     assert progress.hub_counters == {"forged": 3}
+    assert progress.open_radios == 1
