@@ -3,7 +3,7 @@
 import random
 
 FIRST_S = 1.0
-LONGEST_S = 60.0
+LONGEST_S = 30.0  # a truck that leaves a dead zone should not wait much longer
 
 
 def delay_s(attempt: int, longest_s: float = LONGEST_S) -> float:

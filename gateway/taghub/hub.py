@@ -33,6 +33,7 @@ class Hub:
         clock: Clock,
         position: PositionSource,
         trace: TraceFile | None,
+        first_sequence: int,
     ) -> None:
         self._settings = settings.hub
         self._clock = clock
@@ -40,8 +41,6 @@ class Hub:
         self._position = position
         self._trace = trace
         self._intake = Intake(Registry(keyring))
-        # Milliseconds at the start: above every number an earlier run has used, unless the clock was set back.
-        first_sequence = max(0, clock.unix_us() // 1000)
         self._batcher = Batcher(settings.hub.id, settings.batch.max_age_s, settings.batch.max_samples, first_sequence)
         self._outbox = Outbox(mqtt.outbox_mb * 1_000_000)
         self._uplink: Uplink | None = None

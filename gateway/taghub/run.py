@@ -20,6 +20,7 @@ from taghub.status import OFFLINE, ONLINE, RadioStatus, will
 from taghub.topics import topics
 from taghub.trace_file import TraceFile
 from taghub.uplink import Uplink
+from tagwire.beacon import COMPANY_ID_TEST
 from tagwire.errors import DecodeError
 from tagwire.keyring import KeyringEntry, load_keyring
 
@@ -46,6 +47,8 @@ async def run(settings: Settings) -> None:
     Raises TaghubError when it cannot start; once it runs, a failing part is restarted and the others go on.
     """
     keyring = read_keyring(settings)
+    if settings.hub.company_id == COMPANY_ID_TEST:
+        _logger.warning("hub.company_id is %d, which is for tests only", COMPANY_ID_TEST)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,7 +65,9 @@ async def run(settings: Settings) -> None:
             stack.callback(trace.close)
         clock = AirClock() if settings.clock.source == "air" else SystemClock()
         position = position_source(settings.position)
-        hub = Hub(settings, mqtt, keyring, clock, position, trace)
+        # Above every number that an earlier run has used, unless the clock was set back.
+        first_sequence = time.time_ns() // 1_000_000
+        hub = Hub(settings, mqtt, keyring, clock, position, trace, first_sequence)
         site, name = settings.hub.site, settings.hub.id
         client_id = mqtt.client_id or f"taghub-{site}-{name}"
         uplink = Uplink(mqtt, client_id, topics(site, name), will(site, name), hub)
@@ -72,8 +77,10 @@ async def run(settings: Settings) -> None:
         if not await _first_connection(hub, mqtt, stopping):
             return
         radios = [make_radio(radio, settings.hub.company_id, clock) for radio in settings.radio]
-        await _work(settings, hub, radios, position.run(), stopping)
-        await _deliver(hub, uplink, mqtt)
+        try:
+            await _work(settings, hub, radios, position.run(), stopping)
+        finally:
+            await _deliver(hub, uplink, mqtt)
 
 
 async def _work(

@@ -213,3 +213,34 @@ def test_machine_without_bluetooth_is_exit_6(
     result = run_to_its_end(tmp_path, "run", str(hub.settings))
     assert result.returncode == 6
     assert "radio bleak: no Bluetooth service" in last_line(result)
+
+
+def test_hub_that_cannot_start_does_not_stay_online(tmp_path: Path, hub: HubProcess, broker_port: int) -> None:
+    hub.wait_listening()
+    (tmp_path / "second").mkdir()
+    extra = f'[mqtt]\nhost = "127.0.0.1"\nport = {broker_port}\n[[radio]]\nkind = "bumble"\ntransport = "nonsense:1"\n'
+    second = HubProcess(tmp_path / "second", [], extra, "hub-2")
+    with Subscriber(broker_port) as subscriber:
+        assert run_to_its_end(tmp_path, "run", str(second.settings)).returncode == 6
+        wait_until(
+            lambda: [status["state"] for status in subscriber.statuses if status["hub"] == "hub-2"][-1:] == ["offline"],
+            "the failed hub is offline",
+        )
+
+
+def test_stop_without_a_broker_is_bounded_and_says_what_is_lost(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    extra = f'[mqtt]\nhost = "127.0.0.1"\nport = {free_port()}\nwait_for_broker = true\nstop_timeout_s = 0.5\n'
+    with HubProcess(tmp_path, [TAGS[0].entry()], extra).start() as hub:
+        hub.advertise(TAGS[0].advertisement(1))
+        wait_until(lambda: hub.traced(trace.ACCEPTED) == [(1, 1)], "accepted")
+        assert hub.end() == 0
+        assert "stopped with 1 batches undelivered; they are lost" in hub.log
+
+
+def test_trace_on_a_full_disk_does_not_stop_the_hub(tmp_path: Path, broker_port: int) -> None:
+    hub = HubProcess(tmp_path, [TAGS[0].entry()], f"[broker]\nport = {broker_port}\n")
+    hub.settings.write_text(hub.settings.read_text("utf-8").replace("trace.bin", "/dev/full"), "utf-8")
+    with hub, Subscriber(broker_port) as subscriber:
+        hub.advertise(TAGS[0].advertisement(1))
+        wait_until(lambda: subscriber.keys == [(1, 1)], "delivered")
+        assert "the trace cannot be written" in hub.log

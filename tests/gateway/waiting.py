@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 30.0
 
 
 async def until(condition: Callable[[], bool]) -> None:
