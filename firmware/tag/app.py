@@ -65,7 +65,11 @@ def wake() -> int:
         store_state(state)
     else:
         take_sample(provision, settings, state)
-    advertise(advertisement(provision.company_id, state.frame), settings.burst_events, settings.burst_interval_ms)
+    try:
+        adv_data = advertisement(provision.company_id, state.frame)
+        advertise(adv_data, settings.burst_events, settings.burst_interval_ms)
+    except OSError as error:
+        print("radio: %r" % error)  # the next burst may go better
     slot_ms = settings.interval_s * 1000 // (1 + settings.burst_repeats)
     return max(slot_ms - time.ticks_diff(time.ticks_ms(), started_ms), SLEEP_MIN_MS)
 

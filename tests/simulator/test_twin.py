@@ -151,6 +151,20 @@ def test_sensor_fault_costs_its_own_value_only(tmp_path: Path, fault: str) -> No
     assert truth.latitude_e7 is None
 
 
+def test_radio_that_does_not_start_costs_one_burst(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        bench.twin.board.radio_works = False
+        halt = await bench.wake()
+        assert halt.sleep_s is not None
+        assert halt.sleep_s < 2
+        bench.twin.board.radio_works = True
+        await bench.wake()
+
+    bench = on_bench(tmp_path, twin_spec(), work)
+    assert "radio: OSError" in bench.console()
+    assert [counter for counter, _ in bench.made] == [1]  # the first was sealed, and never sent
+
+
 def rewrite(flash: Path, files: dict[str, bytes | None]) -> None:
     """Change files of a tag's flash, or remove them, as a bench or a fault would."""
     image = flash.read_bytes()

@@ -52,6 +52,17 @@ def test_one_lost_place_is_no_loss_and_is_repaired(tmp_path: Path, lost: str) ->
     assert counters(on_bench(tmp_path, twin_spec(), work)) == [0, 16, 32]
 
 
+def test_one_place_that_cannot_be_written_is_said_and_does_not_stop_the_tag(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        bench.twin.board.nvs_works = False
+        await bench.wake()
+        await bench.wake(PWRON_RESET)
+
+    bench = on_bench(tmp_path, twin_spec(), work)
+    assert counters(bench) == [0, 16]
+    assert "counter NVS: OSError" in bench.console()
+
+
 def test_a_flash_of_yesterday_does_not_turn_the_counter_back(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         yesterday = bench.flash.read_bytes()

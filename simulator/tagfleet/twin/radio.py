@@ -1,15 +1,19 @@
 """The twins' side of the air: bumble's virtual link, an advertiser per twin, and HCI over TCP for a gateway."""
 
 import asyncio
+import logging
 from types import TracebackType
 from typing import Any
 
 from bumble import hci
 from bumble.controller import Controller
 from bumble.link import LocalLink
-from bumble.transport.common import StreamPacketSink, StreamPacketSource
+from bumble.transport.common import StreamPacketSource
 
+UNREAD_BYTES_MAX = 256 * 1024  # minutes of events of a few twins: a gateway that is this far behind has stopped
 ADVERTISING_DELAY_MS = 5  # the mean of advDelay, 0 to 10 ms, which bumble's controller does not add
+
+log = logging.getLogger(__name__)
 
 
 class Advertiser:
@@ -74,9 +78,16 @@ class _HciConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
         self._connections.add(self)
-        self._controller = Controller(
-            "gateway", self._source, StreamPacketSink(transport), self._link, public_address="F0:F0:F0:F0:F0:F0"
-        )
+        self._controller = Controller("gateway", self._source, self, self._link, public_address="F0:F0:F0:F0:F0:F0")
+
+    def on_packet(self, packet: bytes) -> None:
+        """bumble's sink: what the controller says to the gateway."""
+        assert self._transport is not None
+        if self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+            log.warning("a gateway does not read its HCI events, disconnected")
+            self._transport.abort()
+        else:
+            self._transport.write(packet)
 
     def data_received(self, data: bytes) -> None:
         self._source.data_received(data)

@@ -61,6 +61,8 @@ class VirtualBoard:
         self.sht4x = Sht4x(measure)
         self.receiver = Receiver(spec.world, seed=spec.provision.tag_id)
         self.battery_present = True
+        self.nvs_works = True
+        self.radio_works = True
         self.nvs: dict[bytes, bytes] = {}
         self.unique_id = b"\x02\x00" + spec.provision.tag_id.to_bytes(4, "big")  # a chip's MAC: locally administered
         self._spec = spec
@@ -118,10 +120,14 @@ class VirtualBoard:
         return 0, b""
 
     def _nvs_get(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        if not self.nvs_works:
+            return ops.EIO, b""
         value = self.nvs.get(payload)
         return (ops.NVS_NOT_FOUND, b"") if value is None else (0, value)
 
     def _nvs_set(self, payload: bytes, _now_s: float) -> tuple[int, bytes] | Halt:
+        if not self.nvs_works:
+            return ops.EIO, b""
         namespace, key, value = payload.split(b"\0", 2)
         fails = self.supply.fails_now()
         if not fails or self.supply.done == 1.0:
@@ -176,6 +182,8 @@ class VirtualBoard:
         return 0, b""
 
     def _ble_active(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        if payload[0] and not self.radio_works:
+            return ops.EIO, b""
         if not payload[0]:
             self._on_advertising(Advertising(None, b"", None))
         return 0, b""

@@ -20,8 +20,8 @@ class BLE:
 
     def active(self, on=None):
         if on is not None and bool(on) != self._on:
+            call(BLE_ACTIVE, bytes([bool(on)]))
             self._on = bool(on)
-            call(BLE_ACTIVE, bytes([self._on]))
         return self._on
 
     def gap_advertise(self, interval_us, adv_data=None, *, resp_data=None, connectable=True):

@@ -28,5 +28,6 @@ FLASH_PROGRAM = 0
 FLASH_ERASE = 1
 POWER_FAILED = 18  # the board has done its part of the torn operation
 
+EIO = 5
 ENODEV = 19  # what an ESP32's I2C says when no device acknowledges
 NVS_NOT_FOUND = -0x1102  # ESP_ERR_NVS_NOT_FOUND, negative as MicroPython raises it
