@@ -136,7 +136,8 @@ class BundleReader:
     """Takes a bundle in chunks of any size and gives back its files' bytes, in order.
 
     `moduli`: the RSA keys that the tag trusts, as numbers of 2,048 bits. `board`, `micropython`: what the tag is.
-    `manifest` is None until the signature has been found good. Memory: the manifest and one chunk.
+    `manifest` is None until the signature has been found good; then `manifest_sha256` is what an UPDATE command names.
+    Which version may follow which is the platform's to say, with that command. Memory: the manifest and one chunk.
     """
 
     def __init__(self, moduli: "list[int]", board: str, micropython: "tuple[int, int]") -> None:
@@ -148,6 +149,7 @@ class BundleReader:
         self._left = 0  # bytes of the present file
         self._hash = sha256()
         self.manifest: "Manifest | None" = None
+        self.manifest_sha256 = b""
 
     def feed(self, data: bytes) -> "list[tuple[BundleFile, bytes, bool]]":
         """The next bytes: pieces of files as (file, bytes, whether that ends it and its hash was right).
@@ -210,6 +212,7 @@ class BundleReader:
         if self._board not in manifest.boards or self._micropython < manifest.micropython:
             raise DecodeError(REASON_BOARD, "for %s, MicroPython %s" % (manifest.boards, manifest.micropython))
         self.manifest = manifest
+        self.manifest_sha256 = sha256(head[HEADER_BYTES:signed]).digest()
         self._next_file()
         self._head = b""
         return head[end:]

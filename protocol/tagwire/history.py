@@ -186,9 +186,9 @@ def _get(bits: "BitReader", model: "_Model", counter: int, is_first: bool) -> "R
     index = bits.ones(4)
     if index == 4 and not is_first:
         gap = get_sized(bits)
-        index = bits.ones(4)
+        index = bits.ones(4) if gap > 1 else 4
     counter += gap
-    if index == 4 or counter > COUNTER_MAX or gap == 0:
+    if index == 4 or counter > COUNTER_MAX:
         raise DecodeError(REASON_FORMAT, "a gap where none can be")
     shape = model.shape_at(index) if index < SHAPES_KEPT else bits.get(SHAPE_BITS)
     model.shape_index(shape)

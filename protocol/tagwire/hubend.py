@@ -74,6 +74,7 @@ class HubEnd:
         self._requested = False
         self._credit = 0  # frames of history that the tag may still send, as far as known here
         self._first = True
+        self._unreplied = 0
 
     @property
     def missing(self) -> Ranges:
@@ -112,6 +113,10 @@ class HubEnd:
         plaintext = b""
         count = 0
         while self._queue and count < m.MESSAGES_MAX and len(plaintext) + len(self._queue[0]) <= self._room:
+            if self._queue[0][0] not in (m.HISTORY, m.CREDIT):
+                if self._unreplied == m.MESSAGES_MAX:
+                    break
+                self._unreplied += 1
             plaintext += self._queue.popleft()
             count += 1
         if not plaintext and not self._first:
@@ -145,6 +150,7 @@ class HubEnd:
                 events.append(Absent(ranges, kind == m.GONE))
             elif kind == m.REPLY:
                 events.append(Replied(value[0], value[1], value[2:]))
+                self._unreplied -= value[0] != m.HISTORY and self._unreplied > 0
             answers = answers or kind in (m.BLOCK, m.NEVER_MADE, m.GONE)
             if kind == m.END or (kind == m.REPLY and value[0] == m.HISTORY):
                 ended = answers = True

@@ -81,7 +81,7 @@ else:
 
 FRAME_BYTES_MIN = 64  # an MTU of 67; below it a block's header and first sample leave no room for a second
 CREDIT_MAX = 255
-ANSWERS_MAX = 2 * MESSAGES_MAX
+ANSWERS_MAX = 3 * MESSAGES_MAX  # a hub keeps to MESSAGES_MAX; the rest is slack
 MESSAGE_HEADER_BYTES = 2
 END_BYTES = 6
 HOLE_BYTES_MAX = 11  # a count and one range of two five-byte varints
@@ -122,15 +122,15 @@ class TagEnd:
         if len(self._answers) > ANSWERS_MAX - MESSAGES_MAX:
             raise DecodeError(REASON_FLOW, "%d answers not fetched" % len(self._answers))
         plaintext, begins = self._handshake.open(frame)
-        messages = decode_messages(plaintext)
         if begins:
             self._begin()
             self._answers.append(encode_message(STATE, u32(self._tag.newest()) + u32(self._tag.unsettled())))
-        for kind, value in messages:
+        for kind, value in decode_messages(plaintext):
             self._act(kind, value)
 
     def next_frame(self) -> "bytes | None":
-        """The next frame to send, None when there is nothing to say or no credit to say it."""
+        """The next frame to send, None when there is nothing to say or no credit to say it. Raises EncodeError after
+        65,536 frames: disconnect."""
         if self._welcome:
             frame = self._welcome
             self._welcome = b""
@@ -240,12 +240,13 @@ def bounded_time(now_s: int, age_s: "int | None", offered_s: int) -> "tuple[int,
     """What a tag does with a hub's time: STATUS_OK or STATUS_LIMITED, and the Unix time to take.
 
     `age_s`: how long ago the tag's clock was last set, None when it never was. The clock moves no further than the
-    worst drift of a sleeping ESP32 explains (20 minutes in 15 hours were reported: 2.2 %; 2.5 % is granted), so that a
-    stolen hub cannot walk a tag through time. A tag whose time comes from GNSS does not ask this.
+    worst drift of a sleeping ESP32 explains (20 minutes in 15 hours were reported: 2.2 %; 2.5 % is granted), and
+    setting it starts `age_s` anew, so that a stolen hub cannot walk a tag through time, however often it tries. A tag
+    whose time comes from GNSS does not ask this.
     """
     if age_s is None:
         return STATUS_OK, offered_s
-    limit_s = 10 + age_s // 40
+    limit_s = age_s // 40
     if offered_s > now_s + limit_s:
         return STATUS_LIMITED, now_s + limit_s
     if offered_s < now_s - limit_s:

@@ -200,15 +200,37 @@ def test_session_hellos_and_guesses_are_limited() -> None:
 
 def test_session_answers_that_nobody_fetches_are_bounded() -> None:
     connection = connected()
-    reasons = set()
-    for _ in range(100):
-        connection.hub.identify(1)
-        try:
-            connection.tag.receive(connection.hub.next_frame() or b"")
-        except DecodeError as error:
-            reasons.add(error.reason)
-            break
-    assert reasons == {"flow"}
+    sender = connection.hub._channel
+    assert sender is not None
+    sixteen = m.encode_message(m.IDENTIFY, b"\x01") * m.MESSAGES_MAX
+    for _ in range(3):
+        connection.tag.receive(sender.seal(sixteen))
+    assert reason_of(sender.seal(sixteen), connection.tag) == "flow"
+
+
+def test_session_hub_waits_for_answers_before_it_sends_more() -> None:
+    tag = JournalTag(set(range(10)))
+    connection = connected(tag)
+    for seconds in range(40):
+        connection.hub.identify(seconds)
+    while (frame := connection.hub.next_frame()) is not None:
+        connection.tag.receive(frame)
+    assert tag.identified == list(range(m.MESSAGES_MAX))
+    connection.run()
+    assert tag.identified == list(range(40))
+
+
+def test_session_that_begins_badly_ends_the_request_before_it() -> None:
+    tag = JournalTag(set(range(1000)))
+    connection = Connection(tag, [(0, 999)], NonceOracle())
+    connection.run(6)
+    assert connection.hub.missing
+    second = HubHandshake(TAG_ID, connection.key, HUB_ID, EPOCH, bytes(8))
+    connection.tag.receive(second.hello)
+    channel = second.welcome(connection.tag.next_frame() or b"")
+    assert reason_of(channel.seal(b"\x05"), connection.tag) == "format"
+    assert m.decode_messages(channel.open(connection.tag.next_frame() or b""))[0][0] == m.STATE
+    assert connection.tag.next_frame() is None
 
 
 def test_session_of_a_hub_that_may_not_talk_is_refused() -> None:
@@ -294,9 +316,10 @@ def test_session_hub_key_expires_with_its_day() -> None:
     ("age_s", "offered_s", "expected"),
     [
         (None, 5, (m.STATUS_OK, 5)),
-        (0, 1_000_010, (m.STATUS_OK, 1_000_010)),
-        (0, 1_000_011, (m.STATUS_LIMITED, 1_000_010)),
-        (4000, 0, (m.STATUS_LIMITED, 999_890)),
+        (0, 1_000_001, (m.STATUS_LIMITED, 1_000_000)),
+        (400, 1_000_010, (m.STATUS_OK, 1_000_010)),
+        (400, 1_000_011, (m.STATUS_LIMITED, 1_000_010)),
+        (4000, 0, (m.STATUS_LIMITED, 999_900)),
     ],
 )
 def test_session_time_moves_no_further_than_drift_explains(
