@@ -1,7 +1,11 @@
 """A MicroPython file is refused before any board is touched, for each way in which it can be wrong."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-from esp_files import FILE_SYSTEM_OFFSET, PARTITIONS, micropython_file, partition_table
+from esp_files import FILE_SYSTEM_OFFSET, PARTITIONS, esp_image, micropython_file, partition_table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +22,18 @@ def test_micropython_file_tells_its_chip_and_partitions(chip: str) -> None:
 
     assert image.chip.name == chip
     assert [partition.name for partition in image.partitions] == ["nvs", "phy_init", "factory"]
+
+
+@pytest.mark.parametrize("chip", ["esp32", "esp32c3"])
+def test_files_of_these_tests_are_what_esptool_takes_for_whole(tmp_path: Path, chip: str) -> None:
+    path = tmp_path / "image.bin"
+    path.write_bytes(esp_image(chip, b"application"))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "esptool", "image-info", path], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.count("(valid)") == 2
 
 
 def test_micropython_file_for_a_chip_without_a_board_is_refused_by_name() -> None:

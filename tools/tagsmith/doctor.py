@@ -44,7 +44,11 @@ def _programs() -> Iterator[Finding]:
 
 
 def _permissions() -> Iterator[Finding]:
-    if sys.platform != "linux" or os.geteuid() == 0:
+    if sys.platform != "linux":
+        return
+    if any(_process_name(process) == "brltty" for process in Path("/proc").glob("[0-9]*")):
+        yield Finding("brltty", False, "a Braille service that takes USB serial ports away", "sudo apt remove brltty")
+    if os.geteuid() == 0:
         return
     for port in ports.listed():
         device = Path(port.device)
@@ -56,6 +60,13 @@ def _permissions() -> Iterator[Finding]:
                 f"you are not in the group {group}",
                 f"sudo usermod -aG {group} $USER, then log out and in",
             )
+
+
+def _process_name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:  # it ended meanwhile
+        return ""
 
 
 def _ports() -> Iterator[Finding]:
