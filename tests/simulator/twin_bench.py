@@ -1,19 +1,18 @@
 """A twin on the bench: wakes on demand, with everything it made and advertised kept."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import asyncio
-import time
-
 import pytest
 from bumble.link import LocalLink
+
 from tagfleet.twin import Environment, TwinSpec, interpreter_available
 from tagfleet.twin.fleet import Twin
 from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.virtual_board import PWRON_RESET, Halt
-
 from tagwire.beacon import open_beacon
 from tagwire.fields import Codes, Reading, unpack_body
 from tagwire.keys import beacon_key

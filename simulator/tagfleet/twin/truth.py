@@ -42,8 +42,9 @@ class Delivered:
 
     def clear(self) -> None:
         """Nothing delivered yet: a wake begins."""
-        self.fix: Epoch | None = None
-        self.finished_s: int | None = None
+        self._finished = False
+        self._fix: Epoch | None = None
+        self._clock_s: int | None = None
         self._climate: bytes | None = None
         self._pin_uv: list[int] = []
 
@@ -55,27 +56,29 @@ class Delivered:
         """One conversion of the battery's pin."""
         self._pin_uv.append(pin_uv)
 
-    def finish(self, fix: Epoch | None, tag_clock_s: int) -> None:
-        """The receiver was switched off: the fix that it had delivered, and the tag's own clock in Unix seconds."""
-        self.fix = fix
-        self.finished_s = tag_clock_s
+    def clock(self, unix_s: int) -> None:
+        """The tag read its own clock."""
+        self._clock_s = unix_s
+
+    def finish(self, fix: Epoch | None) -> None:
+        """The receiver was switched off; the fix that it had delivered."""
+        self._finished = True
+        self._fix = fix
 
     def reading(self) -> Reading | None:
-        """The reading of this wake; None when it read no sensors."""
-        if self.finished_s is None:
+        """The reading of this wake; None when it did not read its sensors to the end."""
+        if not self._finished:
             return None
-        time_s, time_quality = self._time(self.finished_s)
-        position = self.fix or (self.last_fix if time_s is not None else None)
-        fix = FIX_NONE if position is None else self._fix_class(position, self.finished_s)
-        if self.fix is not None:
-            self.last_fix = self.fix
+        time_s, time_quality = self._time()
+        position, fix = self._position(time_s)
         motion = MOTION_UNKNOWN
-        if self.fix is not None:
-            speed_mps = self.fix.speed_mknots * 1852 / 3600 / 1000
+        if self._fix is not None:
+            self.last_fix = self._fix
+            speed_mps = self._fix.speed_mknots * 1852 / 3600 / 1000
             motion = MOTION_MOVING if round(speed_mps, 3) >= MOVING_MPS else MOTION_STILL
         return Reading(
-            position.latitude_e7 if position and fix != FIX_NONE else None,
-            position.longitude_e7 if position and fix != FIX_NONE else None,
+            position.latitude_e7 if position else None,
+            position.longitude_e7 if position else None,
             self._word(0, -45_000, 175_000),
             self._humidity_mpct(),
             self._battery_mv(),
@@ -85,21 +88,26 @@ class Delivered:
             time_quality,
         )
 
-    def _time(self, tag_clock_s: int) -> tuple[int | None, int]:
-        if self.fix is not None:
-            return self.fix.time_s, TIME_GNSS
-        if self.last_fix is not None and 0 <= tag_clock_s - self.last_fix.time_s <= self._clock_hold_s:
-            return tag_clock_s, TIME_ESTIMATED
-        return None, TIME_UNKNOWN
+    def _time(self) -> tuple[int | None, int]:
+        if self._fix is not None:
+            return self._fix.time_s, TIME_GNSS
+        if self.last_fix is None or self._clock_s is None:
+            return None, TIME_UNKNOWN
+        if not 0 <= self._clock_s - self.last_fix.time_s <= self._clock_hold_s:
+            return None, TIME_UNKNOWN
+        return self._clock_s, TIME_ESTIMATED
 
-    def _fix_class(self, position: Epoch, tag_clock_s: int) -> int:
-        if position is self.fix:
-            accuracy_m = position.hdop_e2 / 100 * HDOP_SIGMA_M
+    def _position(self, time_s: int | None) -> tuple[Epoch | None, int]:
+        """The position to tell and its FIX_* class; without the time, an earlier one's age is not known."""
+        if self._fix is not None:
+            accuracy_m = self._fix.hdop_e2 / 100 * HDOP_SIGMA_M
             limits = ((5, FIX_5M), (15, FIX_15M), (50, FIX_50M))
-            return next((fix for limit_m, fix in limits if accuracy_m <= limit_m), FIX_POOR)
-        age_s = tag_clock_s - position.time_s
-        ages = ((600, FIX_10MIN), (3600, FIX_1H), (86_400, FIX_1D))
-        return next((fix for limit_s, fix in ages if age_s <= limit_s), FIX_NONE)
+            return self._fix, next((fix for limit_m, fix in limits if accuracy_m <= limit_m), FIX_POOR)
+        if self.last_fix is not None and time_s is not None:
+            for limit_s, fix in ((600, FIX_10MIN), (3600, FIX_1H), (86_400, FIX_1D)):
+                if time_s - self.last_fix.time_s <= limit_s:
+                    return self.last_fix, fix
+        return None, FIX_NONE
 
     def _word(self, start: int, offset: int, span: int) -> int | None:
         if self._climate is None or crc8(self._climate[start : start + 2]) != self._climate[start + 2]:

@@ -71,7 +71,8 @@ class VirtualBoard:
         hold_h = spec.provision.settings.get("clock_hold_h", CLOCK_HOLD_H)
         self._delivered = Delivered(BATTERY_DIVIDER, int(hold_h) * 3600)
         self._rtc_memory = b""
-        self._rtc_offset_s: float | None = None  # of the chip's clock to the world's; None while it has no power
+        self._rtc_offset_s = 0.0  # of the chip's clock to the world's
+        self._rtc_stopped = True  # without power; it starts with the next wake
         self._cause = PWRON_RESET
 
     def wake(self, cause: int) -> None:
@@ -81,7 +82,7 @@ class VirtualBoard:
         self._on_advertising(Advertising(None, b"", None))
         if cause == PWRON_RESET:
             self._rtc_memory = b""
-            self._rtc_offset_s = None
+            self._rtc_stopped = True
             self._delivered.last_fix = None
             self.receiver.power(False, 0)
 
@@ -93,18 +94,20 @@ class VirtualBoard:
             return ops.ENODEV, b""
 
     def _hello(self, _payload: bytes, now_s: float) -> tuple[int, bytes]:
+        if self._rtc_stopped:
+            self._rtc_stopped = False
+            self._rtc_offset_s = EPOCH_2000_S - now_s
         answer = {
             "flash": self._flash_path,
             "reset_cause": self._cause,
-            "unix_us": self._clock_us(now_s),
             "unique_id": self.unique_id.hex(),
         }
         return 0, json.dumps(answer).encode()
 
-    def _clock_us(self, now_s: float) -> int:
-        if self._rtc_offset_s is None:
-            self._rtc_offset_s = EPOCH_2000_S - now_s
-        return int((now_s + self._rtc_offset_s) * 1_000_000)
+    def _rtc_read(self, _payload: bytes, now_s: float) -> tuple[int, bytes]:
+        unix_us = int((now_s + self._rtc_offset_s) * 1_000_000)
+        self._delivered.clock(unix_us // 1_000_000)
+        return 0, struct.pack("<q", unix_us)
 
     def _rtc_set(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
         self._rtc_offset_s = struct.unpack("<q", payload)[0] / 1_000_000 - now_s
@@ -178,7 +181,7 @@ class VirtualBoard:
         if pin == GNSS_POWER_PIN:
             self.receiver.power(bool(level), now_s)
             if not level:
-                self._delivered.finish(self.receiver.delivered, self._clock_us(now_s) // 1_000_000)
+                self._delivered.finish(self.receiver.delivered)
         return 0, b""
 
     def _ble_active(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
@@ -215,6 +218,7 @@ _HANDLERS: dict[int, Callable[[VirtualBoard, bytes, float], tuple[int, bytes] | 
     ops.PIN_WRITE: VirtualBoard._pin_write,
     ops.RTC_LOAD: VirtualBoard._rtc_load,
     ops.RTC_STORE: VirtualBoard._rtc_store,
+    ops.RTC_READ: VirtualBoard._rtc_read,
     ops.RTC_SET: VirtualBoard._rtc_set,
     ops.NVS_GET: VirtualBoard._nvs_get,
     ops.NVS_SET: VirtualBoard._nvs_set,

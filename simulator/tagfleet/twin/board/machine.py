@@ -117,6 +117,4 @@ class RTC:
             return (year, month, day, weekday, hour, minute, second, 0)
         year, month, day, _, hour, minute, second, microsecond = fields
         seconds = time.mktime((year, month, day, hour, minute, second)) + 946684800
-        unix_us = seconds * 1000000 + microsecond
-        time.set_unix_us(unix_us)
-        call(RTC_SET, struct.pack("<q", unix_us))
+        call(RTC_SET, struct.pack("<q", seconds * 1000000 + microsecond))

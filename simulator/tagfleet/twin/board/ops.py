@@ -4,7 +4,7 @@ The board asks `<BH` (op, length) and that many bytes; the host answers `<iH` (e
 bytes. DEEPSLEEP, RESET and a flash operation that loses power get no answer: the host ends the process.
 """
 
-HELLO = 1  # -> JSON: {"flash": path, "reset_cause": n, "unix_us": n, "unique_id": hexadecimal}
+HELLO = 1  # -> JSON: {"flash": path, "reset_cause": n, "unique_id": hexadecimal}
 I2C_WRITE = 2  # <B address, data
 I2C_READ = 3  # <BH address, length -> data
 UART_READ = 4  # <BH uart, at most -> data
@@ -22,6 +22,7 @@ BLE_ADVERTISE = 15  # <IB interval in us (0: stop), connectable, AdvData
 DEEPSLEEP = 16  # <q milliseconds, -1: for ever
 RESET = 17
 
+RTC_READ = 20  # -> <q Unix microseconds
 NVS_ERASE = 19  # namespace NUL key
 
 FLASH_PROGRAM = 0

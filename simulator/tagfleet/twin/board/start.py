@@ -7,7 +7,7 @@ import binascii
 import json
 import os
 import sys
-import time
+import time  # noqa: F401
 
 import bluetooth  # noqa: F401  (all of the board's modules, while the host's file system can still be seen)
 import esp32  # noqa: F401
@@ -20,7 +20,6 @@ from ops import HELLO
 board = json.loads(call(HELLO))
 machine._reset_cause = board["reset_cause"]
 machine._unique_id = binascii.unhexlify(board["unique_id"])
-time.set_unix_us(board["unix_us"])
 volume = vfs.VfsLfs2(flash.Flash(board["flash"]))
 vfs.umount("/")
 vfs.mount(volume, "/")

@@ -1,6 +1,10 @@
-"""`time` as on an ESP32: it counts from 2000 and is kept by the host through deep sleep. MicroPython."""
+"""`time` as on an ESP32: it counts from 2000, and the clock is the host's, so it runs on in deep sleep. MicroPython."""
+
+import struct
 
 import utime
+from hostlink import call
+from ops import RTC_READ
 from utime import (  # noqa: F401  (what this module does not change)
     sleep,
     sleep_ms,
@@ -13,17 +17,10 @@ from utime import (  # noqa: F401  (what this module does not change)
 )
 
 _EPOCH_S = 946684800  # 2000-01-01T00:00:00Z
-_offset_us = 0  # of this clock's Unix time to the interpreter's
-
-
-def set_unix_us(unix_us):
-    """Set the clock; for `machine.RTC` and the start of the board."""
-    global _offset_us
-    _offset_us = unix_us - utime.time_ns() // 1000
 
 
 def time_ns():
-    return utime.time_ns() + _offset_us * 1000 - _EPOCH_S * 1000000000
+    return struct.unpack("<q", call(RTC_READ))[0] * 1000 - _EPOCH_S * 1000000000
 
 
 def time():
