@@ -1,0 +1,88 @@
+"""What is on the air right now, a row per tag: for people who look, not for delivery. Pure.
+
+A tag whose key is at hand shows its last authentic reading; any other frame of our company id shows as what its
+header claims to be, which nothing proves.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from taghub.heard import Heard
+from taghub.intake import Accepted, Intake
+from taghub.registry import Registry
+from tagwire import fields
+from tagwire.batch import FIX_WORDS, MOTION_WORDS
+from tagwire.beacon import parse_header
+from tagwire.errors import DecodeError
+from tagwire.keyring import KeyringEntry
+
+ROWS_MAX = 1000  # anyone may send any tag id: the row that was silent longest makes room
+
+
+class Row(NamedTuple):
+    """One tag. reports: of this tag, repeats included. counter: its low 16 bits until a sample was opened, then whole.
+    sample: the last authentic one, None while there was none."""
+
+    tag_id: int
+    reports: int
+    t_us: int
+    rssi_dbm: int
+    counter: int
+    sample: Accepted | None
+
+
+class Scan:
+    """Feed it what a radio reports; `rows` is the table. counts: reports by outcome, as a hub counts them."""
+
+    def __init__(self, keyring: Iterable[KeyringEntry]) -> None:
+        self._intake = Intake(Registry(keyring))
+        self._rows: dict[int, Row] = {}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return self._intake.counts
+
+    def take(self, reports: list[Heard]) -> list[Accepted]:
+        """The new authentic samples among these reports."""
+        accepted = self._intake.take(reports)
+        for t_us, rssi_dbm, payload in reports:
+            try:
+                header = parse_header(payload)
+            except DecodeError:
+                continue
+            before = self._rows.pop(header.tag_id, None)  # and back in at the end: the dict stays sorted by age
+            if before is None and len(self._rows) >= ROWS_MAX:
+                del self._rows[next(iter(self._rows))]
+            self._rows[header.tag_id] = Row(
+                header.tag_id,
+                1 + (before.reports if before else 0),
+                t_us,
+                rssi_dbm,
+                before.counter if before and before.sample else header.counter_low,
+                before.sample if before else None,
+            )
+        for sample in accepted:
+            self._rows[sample.tag_id] = self._rows[sample.tag_id]._replace(counter=sample.counter, sample=sample)
+        return accepted
+
+    def rows(self) -> list[Row]:
+        """Tags by id."""
+        return sorted(self._rows.values())
+
+
+def describe(sample: Accepted) -> str:
+    """A sample's reading in one line for a person; what is not available is left out."""
+    reading = sample.reading
+    words = []
+    if reading.temperature_mc is not None:
+        words.append(f"{reading.temperature_mc / 1000:.1f} °C")
+    if reading.humidity_mpct is not None:
+        words.append(f"{reading.humidity_mpct / 1000:.1f} %RH")
+    if reading.battery_mv is not None:
+        words.append(f"{reading.battery_mv / 1000:.2f} V")
+    if reading.latitude_e7 is not None and reading.longitude_e7 is not None:
+        words.append(f"{reading.latitude_e7 / 1e7:.5f} {reading.longitude_e7 / 1e7:.5f}")
+    words.append(f"fix {FIX_WORDS[reading.fix]}")
+    if reading.motion != fields.MOTION_UNKNOWN:
+        words.append(MOTION_WORDS[reading.motion])
+    return "  ".join(words)
