@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import typer
 
 from tagsmith import errors, output
-from tagsmith.commands import bundle, firmware
+from tagsmith.commands import batches, boards, bundle, firmware, labels, stock, watch
 
-GROUPS = (bundle, firmware)
+GROUPS = (firmware, boards, batches, labels, stock, watch, bundle)
 
 app = typer.Typer(
     name="tagsmith",

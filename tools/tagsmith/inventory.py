@@ -16,7 +16,18 @@ from typing import NamedTuple
 from tagsmith import store
 from tagsmith.errors import InventoryError
 from tagsmith.identity import TAG_ID_MAX, new_root_key, readable_id
-from tagsmith.lifecycle import MAY_BE_HEARD, MOVES, ON_BOARD, PLANNED, REPLACED, REVOKED, VERIFIED, WRITTEN, Identity
+from tagsmith.lifecycle import (
+    MAY_BE_HEARD,
+    MOVES,
+    ON_BOARD,
+    PLANNED,
+    READY,
+    REPLACED,
+    REVOKED,
+    VERIFIED,
+    WRITTEN,
+    Identity,
+)
 from tagwire.keyring import KeyringEntry
 from tagwire.keys import beacon_key
 from tagwire.provision import Provision
@@ -34,7 +45,8 @@ class Order(NamedTuple):
 
 
 class TagRow(NamedTuple):
-    """One tag in its newest generation. generation, chip, changed_s: None while no key was made for it."""
+    """One tag in its newest generation. generation, chip, changed_s: None while no key was made for it. rotate: why it
+    shall get a new key the next time it is on a bench, None if it shall not."""
 
     tag_id: int
     board: str
@@ -42,6 +54,7 @@ class TagRow(NamedTuple):
     settings: Settings
     reference: str
     created_s: int
+    rotate: str | None
     generation: int | None
     state: str
     chip: str | None
@@ -58,6 +71,16 @@ class Calibration(NamedTuple):
     measured_on: str
     certificate: str
     deviation: float | None
+
+
+class Imported(NamedTuple):
+    """A tag from elsewhere. root_key: None for one that is still to be made; then generation and chip say nothing."""
+
+    tag_id: int
+    order: Order
+    generation: int
+    root_key: bytes | None
+    chip: str | None
 
 
 class AuditRow(NamedTuple):
@@ -117,13 +140,42 @@ class Inventory:
             self.connection.execute("UPDATE bench SET value = ? WHERE name = 'next_id'", (tag_id + 1,))
         elif not 0 <= tag_id <= TAG_ID_MAX:
             raise InventoryError(f"{tag_id} is not a tag id.", f"an id from 0 to {TAG_ID_MAX}")
-        row = (tag_id, order.board, order.company_id, json.dumps(order.settings), order.reference, self.now_s())
-        try:
-            self.connection.execute("INSERT INTO tag VALUES (?, ?, ?, ?, ?, ?)", row)
-        except sqlite3.IntegrityError:
-            raise InventoryError(f"Tag {tag_id} exists already.", "`tagsmith inventory show`, or another id") from None
+        self._add_tag(tag_id, order)
         self._note("plan", tag_id, None, order.reference)
         return tag_id
+
+    def _add_tag(self, tag_id: int, order: Order) -> None:
+        row = (tag_id, order.board, order.company_id, json.dumps(order.settings), order.reference, self.now_s())
+        try:
+            self.connection.execute("INSERT INTO tag VALUES (?, ?, ?, ?, ?, ?, NULL)", row)
+        except sqlite3.IntegrityError:
+            raise InventoryError(f"Tag {tag_id} exists already.", "`tagsmith inventory show`, or another id") from None
+
+    def add_imported(self, rows: Iterable[Imported]) -> None:
+        """Enter tags that were made elsewhere, all or none. Raises InventoryError for an id that is taken."""
+        with store.transaction(self.connection):
+            for row in rows:
+                self._add_tag(row.tag_id, row.order)
+                if row.root_key is not None:
+                    self.connection.execute(
+                        "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?)",
+                        (row.tag_id, row.generation, row.root_key, READY, row.chip, self.now_s()),
+                    )
+                self._note("import", row.tag_id, None if row.root_key is None else row.generation, row.order.reference)
+
+    def set_range(self, first_id: int, last_id: int) -> None:
+        """Give out the ids first_id to last_id from now on. Raises InventoryError when it is no range."""
+        if not 0 <= first_id <= last_id <= TAG_ID_MAX:
+            raise InventoryError(f"{first_id} to {last_id} is not a range of tag ids.", f"within 0 to {TAG_ID_MAX}")
+        with store.transaction(self.connection):
+            for name, value in (("first_id", first_id), ("last_id", last_id), ("next_id", first_id)):
+                self.connection.execute("UPDATE bench SET value = ? WHERE name = ?", (value, name))
+            self._note("range", None, None, f"{first_id} to {last_id}")
+
+    def range(self) -> tuple[int, int, int]:
+        """The first and the last id that this bench gives out, and the next one."""
+        values = dict(self.connection.execute("SELECT name, value FROM bench").fetchall())
+        return values["first_id"], values["last_id"], values["next_id"]
 
     def begin(self, tag_id: int, generation: int, chip: str, why: str = "") -> Provision:
         """A fresh key for a tag, given to a chip: everything to write. The key counts as being out from here on.
@@ -177,7 +229,9 @@ class Inventory:
             (state, self.now_s(), *key),
         )
         self._note(state, tag_id, generation, detail)
-        if state == VERIFIED:  # what this chip, or this tag, was before is gone
+        if state == VERIFIED:
+            self.connection.execute("UPDATE tag SET rotate = NULL WHERE tag_id = ?", (tag_id,))
+            # What this chip, or this tag, was before is gone.
             before = self.connection.execute(
                 "SELECT tag_id, generation, state FROM identity WHERE (tag_id = ? OR chip = ?) "
                 "AND NOT (tag_id = ? AND generation = ?)",
@@ -187,6 +241,15 @@ class Inventory:
                 if REPLACED in MOVES[other["state"]]:
                     detail = f"by tag {tag_id}, generation {generation}"
                     self._move(other["tag_id"], other["generation"], REPLACED, detail)
+
+    def rotate(self, tag_id: int, why: str) -> None:
+        """A tag shall get a new key and generation the next time it is on a bench. Raises InventoryError."""
+        tag = self.tag(tag_id)
+        if tag.state in (PLANNED, REVOKED):
+            raise InventoryError(f"Tag {tag_id} is {tag.state}: it has no key to rotate.", "`tagsmith inventory show`")
+        with store.transaction(self.connection):
+            self.connection.execute("UPDATE tag SET rotate = ? WHERE tag_id = ?", (why, tag_id))
+            self._note("rotate", tag_id, None, why)
 
     def revoke(self, tag_id: int, why: str) -> None:
         """No keyring holds this tag from now on; its id is burnt. Raises InventoryError when there is no such tag."""
@@ -288,9 +351,9 @@ class Inventory:
     # Keys for hubs
 
     def keyring(self, tag_ids: Iterable[int] | None = None, expires_s: int | None = None) -> list[KeyringEntry]:
-        """Derived keys of all tags that may be heard (or of these), with the generation before where it still may be.
+        """Derived keys of all tags that may be heard, or of these.
 
-        A tag whose writing was interrupted may run with the new generation or with the old one: hubs get both.
+        A tag whose writing was interrupted may run with the new generation or with the one before: hubs get both.
         """
         rows = self.connection.execute(
             "SELECT tag_id, generation, root_key, state FROM identity ORDER BY tag_id, generation DESC"
@@ -304,7 +367,9 @@ class Inventory:
             current = identities[0]
             if current["state"] not in MAY_BE_HEARD or (wanted is not None and tag_id not in wanted):
                 continue
-            previous = next((row for row in identities[1:] if row["state"] in ON_BOARD | {REPLACED}), None)
+            previous = None
+            if current["state"] == WRITTEN:
+                previous = next((row for row in identities[1:] if row["state"] in ON_BOARD), None)
             entries.append(
                 KeyringEntry(
                     tag_id,

@@ -1,60 +1,96 @@
-"""A CSV file of orders to typed rows, and back as a report. Pure.
+"""CSV files to typed rows, and rows to CSV. Pure.
 
-Columns: `reference` (what the customer calls it), `board`, `company_id`, `count` (that many tags, 1 by default), and
-any setting of the firmware by its name. All may be missing; an empty cell means the default.
+Columns of orders: `reference` (what the customer calls it), `board`, `company_id`, `count` (that many tags, 1 by
+default), and any setting of the firmware by its name. All may be missing; an empty cell means the default.
+
+Columns of tags from elsewhere: `id`, those of orders but `count`, and for a tag that is made already its `root_key` (32
+hexadecimal digits), `generation` and `chip`.
 """
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from tagsmith.firmware_rules import check_board, parse_setting
-from tagsmith.inventory import Order
+from tagsmith.identity import ROOT_KEY_BYTES, parse_id
+from tagsmith.inventory import Imported, Order
+from tagsmith.lifecycle import GENERATION_MAX
 
 DEFAULT_BOARD = "esp32-devkit"
 TEST_COMPANY_ID = 0xFFFF  # nobody's: for tests, as Bluetooth's Assigned Numbers say
-ORDERS_MAX = 10_000
+TAGS_MAX = 10_000
 COUNT_MAX = 1_000
-_OWN_COLUMNS = ("reference", "board", "company_id", "count")
+REFERENCE_MAX = 40
+_ORDER_COLUMNS = ("reference", "board", "company_id", "count")
+_TAG_COLUMNS = ("id", "reference", "board", "company_id", "generation", "root_key", "chip")
+_Parsed = TypeVar("_Parsed")
 
 
 class OrderFault(ValueError):
-    """The file is wrong; the text says where and how."""
+    """The file is wrong; the text says where and how, and never holds a key."""
 
 
 def parse_orders(text: str) -> list[Order]:
     """One order per tag, in the file's order. Raises OrderFault."""
+
+    def parse(cells: dict[str, str]) -> list[Order]:
+        return [_order(cells, _ORDER_COLUMNS)] * _integer("count", cells, 1, 1, COUNT_MAX)
+
+    return [order for orders in _parse(text, parse) for order in orders]
+
+
+def parse_tags(text: str) -> list[Imported]:
+    """Tags that were planned or made elsewhere. Raises OrderFault."""
+
+    def parse(cells: dict[str, str]) -> list[Imported]:
+        tag_id = parse_id(cells.get("id", ""))
+        generation = _integer("generation", cells, 0, 0, GENERATION_MAX)
+        order = _order(cells, _TAG_COLUMNS)
+        return [Imported(tag_id, order, generation, _root_key(cells.get("root_key", "")), cells.get("chip") or None)]
+
+    return [tag for tags in _parse(text, parse) for tag in tags]
+
+
+def _parse(text: str, parse_row: Callable[[dict[str, str]], list[_Parsed]]) -> Iterable[list[_Parsed]]:
     rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    orders: list[Order] = []
+    number = 0
     try:
         for row in rows:
             try:
-                orders += _parse_row({name: value for name, value in row.items() if name is not None})
-                if None in row:
-                    raise ValueError("it has more cells than the header")
+                if None in row or None in row.values():
+                    raise ValueError("it does not have as many cells as the header")
+                parsed = parse_row({name.strip(): value.strip() for name, value in row.items()})
             except ValueError as error:
                 raise OrderFault(f"line {rows.line_num}: {error}") from None
-            if len(orders) > ORDERS_MAX:
-                raise OrderFault(f"more than {ORDERS_MAX} tags in one file")
+            number += len(parsed)
+            if number > TAGS_MAX:
+                raise OrderFault(f"more than {TAGS_MAX} tags in one file")
+            yield parsed
     except csv.Error as error:
         raise OrderFault(f"line {rows.line_num}: {error}") from None
-    if not orders:
-        raise OrderFault("it has no orders: a header line and a line per order are needed")
-    return orders
+    if not number:
+        raise OrderFault("a header line and a line per tag are needed, and there is none")
 
 
-def _parse_row(row: dict[str, str | None]) -> list[Order]:
-    cells = {name.strip(): (value or "").strip() for name, value in row.items()}
+def _order(cells: dict[str, str], own_columns: tuple[str, ...]) -> Order:
     settings: dict[str, int | bool | str] = {
-        name: parse_setting(name, value) for name, value in cells.items() if name not in _OWN_COLUMNS and value
+        name: parse_setting(name, value) for name, value in cells.items() if name not in own_columns and value
     }
-    reference = cells.get("reference", "")
-    if len(reference) > 40 or not reference.isprintable():
-        raise ValueError("reference has more than 40 characters, or some that cannot be printed")
-    board = check_board(cells.get("board") or DEFAULT_BOARD)
     company_id = _integer("company_id", cells, TEST_COMPANY_ID, 0, 0xFFFF)
-    count = _integer("count", cells, 1, 1, COUNT_MAX)
-    return [Order(board, company_id, settings, reference)] * count
+    return Order(
+        check_board(cells.get("board") or DEFAULT_BOARD),
+        company_id,
+        settings,
+        check_reference(cells.get("reference", "")),
+    )
+
+
+def check_reference(text: str) -> str:
+    """The reference itself. Raises ValueError when it does not fit on a label."""
+    if len(text) > REFERENCE_MAX or not text.isprintable():
+        raise ValueError(f"the reference has more than {REFERENCE_MAX} characters, or some that cannot be printed")
+    return text
 
 
 def _integer(name: str, cells: dict[str, str], default: int, minimum: int, maximum: int) -> int:
@@ -68,6 +104,18 @@ def _integer(name: str, cells: dict[str, str], default: int, minimum: int, maxim
     if not minimum <= value <= maximum:
         raise ValueError(f"{name} is {text!r}, not an integer within {minimum} to {maximum}")
     return value
+
+
+def _root_key(text: str) -> bytes | None:
+    if not text:
+        return None
+    try:
+        root_key = bytes.fromhex(text)
+    except ValueError:
+        root_key = b""
+    if len(root_key) != ROOT_KEY_BYTES:
+        raise ValueError(f"root_key does not have {2 * ROOT_KEY_BYTES} hexadecimal digits")
+    return root_key
 
 
 def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tagsmith.errors import BoardError, CheckError, InventoryError
 from tagsmith.inventory import Inventory
-from tagsmith.lifecycle import CHECK, FAILED, READY, VERIFIED, WRITTEN, Found, Refusal, Step, next_step
+from tagsmith.lifecycle import CHECK, FAILED, READY, REVOKED, VERIFIED, WRITTEN, Found, Refusal, Step, next_step
 from tagsmith.output import ShowProgress, silent
 from tagsmith.rawrepl import Board
 from tagsmith.selftest import PARTS, Limits, Verdict, judge, missing
@@ -75,6 +75,7 @@ def provision_board(
     limits = limits or Limits()
     if not found.firmware:
         raise BoardError("The board has MicroPython but not the tag's firmware.", "`tagsmith flash` on this port")
+    again = again or _rotation(inventory, found)
     step = _step(inventory, found, again)
     tag_id, generation = step.tag_id, step.generation
     if step.action == CHECK and tag_id is not None:
@@ -98,6 +99,12 @@ def provision_board(
     inventory.move(tag_id, generation, VERIFIED, f"chip {found.chip}")
     on_progress("write", 1.0)
     return _tested(board, inventory, tag_id, generation, found.chip, True, limits, on_progress)
+
+
+def _rotation(inventory: Inventory, found: Found) -> str | None:
+    """Why the tag that this board is shall get a new key, if it was marked so."""
+    identity = inventory.of_chip(found.chip)
+    return inventory.tag(identity.tag_id).rotate if identity is not None and identity.state != REVOKED else None
 
 
 def _step(inventory: Inventory, found: Found, again: str | None) -> Step:

@@ -26,7 +26,8 @@ CREATE TABLE tag (
     company_id INTEGER NOT NULL CHECK (company_id BETWEEN 0 AND 65535),
     settings TEXT NOT NULL,
     reference TEXT NOT NULL,
-    created_s INTEGER NOT NULL
+    created_s INTEGER NOT NULL,
+    rotate TEXT
 ) STRICT;
 CREATE TABLE identity (
     tag_id INTEGER NOT NULL REFERENCES tag,
@@ -144,7 +145,6 @@ def open_any(path: Path) -> sqlite3.Connection:
                 f"{path} is of edition {edition}; this tagsmith knows edition {EDITION}.",
                 "a newer tagsmith" if edition > EDITION else "the tagsmith that wrote it, then `inventory backup`",
             )
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a key on a board whose row was lost would be lost for good
         connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.DatabaseError as error:
@@ -181,7 +181,7 @@ def copy(source: sqlite3.Connection, target: Path, *, backup: bool, next_id: int
     connection = sqlite3.connect(target, isolation_level=None)
     try:
         source.backup(connection)
-        connection.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
+        connection.execute(f"PRAGMA journal_mode = {'DELETE' if backup else 'WAL'}")  # a backup is one file
         connection.execute("UPDATE bench SET value = ? WHERE name = 'backup'", (int(backup),))
         if next_id is not None:
             connection.execute("UPDATE bench SET value = ? WHERE name = 'next_id'", (next_id,))

@@ -1,0 +1,180 @@
+"""`tagsmith provision, whoami, selftest, dump, wipe`: one board on one port."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagsmith.board_files import dump as dump_files
+from tagsmith.board_files import wipe as wipe_board
+from tagsmith.commands.bench_options import (
+    DEFAULT_COMPANY_ID,
+    DEFAULT_GNSS_S,
+    DEFAULT_INVENTORY,
+    Baud,
+    BoardName,
+    CompanyId,
+    GnssSeconds,
+    InventoryFile,
+    Reference,
+    SettingOptions,
+    Why,
+    limits_of,
+    order_of,
+    tag_id_of,
+    tag_name,
+    verdict_lines,
+    verdict_values,
+)
+from tagsmith.commands.sources import Json, PortArgument
+from tagsmith.errors import CheckError, InventoryError
+from tagsmith.inventory import Inventory
+from tagsmith.lifecycle import REVOKED
+from tagsmith.orders import DEFAULT_BOARD, TEST_COMPANY_ID
+from tagsmith.output import note, progress, result
+from tagsmith.provision import identify, provision_board, run_selftest
+from tagsmith.rawrepl import BAUD, board_on
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this group's commands."""
+    app.command()(provision)
+    app.command()(whoami)
+    app.command()(selftest)
+    app.command()(dump)
+    app.command()(wipe)
+
+
+def provision(
+    port: PortArgument,
+    board: BoardName = DEFAULT_BOARD,
+    reference: Reference = "",
+    company_id: CompanyId = DEFAULT_COMPANY_ID,
+    setting: SettingOptions = None,
+    tag: Annotated[
+        str | None, typer.Option("--id", help="An id that was planned or imported; default: the bench's next one.")
+    ] = None,
+    again: Annotated[
+        str | None, typer.Option("--again", metavar="WHY", help="Give a tag that works a new key and generation.")
+    ] = None,
+    gnss_s: GnssSeconds = DEFAULT_GNSS_S,
+    inventory: InventoryFile = DEFAULT_INVENTORY,
+    baud: Baud = BAUD,
+    json: Json = False,
+) -> None:
+    """Make the board on PORT a tag: identity written, read back, every part tested, noted in the inventory.
+
+    A board whose last attempt was interrupted goes on where it was. Afterwards the tag starts by itself.
+    """
+    order = order_of(board, company_id, setting, reference)
+    wanted = None if tag is None else tag_id_of(tag)
+    with Inventory(inventory) as stock:
+
+        def new_id() -> int:
+            if wanted is None or all(row.tag_id != wanted for row in stock.tags(state="planned")):
+                return stock.new_tag(order, wanted)
+            return wanted
+
+        with board_on(port, baud) as live, progress(as_json=json) as show:
+            found = identify(live)
+            known = stock.of_chip(found.chip)
+            if wanted is not None and known is not None and known.state != REVOKED and known.tag_id != wanted:
+                raise InventoryError(
+                    f"This board is {tag_name(known.tag_id)}, not {wanted}.",
+                    f"without --id, or `tagsmith inventory revoke {known.tag_id}` first",
+                )
+            done = provision_board(live, found, stock, new_id, again=again, limits=limits_of(gnss_s), on_progress=show)
+            if done.passed:
+                live.restart()
+        row = stock.tag(done.tag_id)
+    values = {
+        "tag_id": done.tag_id,
+        "generation": done.generation,
+        "chip": done.chip,
+        "written": done.written,
+        "state": row.state,
+        "parts": verdict_values(done.verdicts),
+    }
+    head = f"{port}: {tag_name(done.tag_id)}, generation {done.generation}, {row.state}"
+    result(values, f"{head}\n{verdict_lines(done.verdicts)}", as_json=json)
+    if row.company_id == TEST_COMPANY_ID:
+        note("company id 0xFFFF is for tests only: --company-id with your own before tags leave the house")
+    if not done.passed:
+        faulty = ", ".join(verdict.part for verdict in done.verdicts if not verdict.passed)
+        raise CheckError(
+            f"The self test found a fault: {faulty}.", "repair it, then the same command again; the identity stays"
+        )
+
+
+def whoami(port: PortArgument, baud: Baud = BAUD, json: Json = False) -> None:
+    """Say who the board on PORT is: chip, firmware, tag id, generation; never its key. The tag restarts afterwards."""
+    with board_on(port, baud) as live:
+        found = identify(live)
+        live.restart()
+    lines = [f"{port}: chip {found.chip}, MicroPython {found.release}, {found.machine}"]
+    lines.append("  firmware " + ("is there" if found.firmware else "is missing: `tagsmith flash`"))
+    if found.tag_id is not None:
+        lines.append(f"  {tag_name(found.tag_id)}, generation {found.generation}, board {found.board}")
+        lines.append(f"  company id 0x{found.company_id or 0:04X}, counters below {found.counter} are used or reserved")
+    elif found.fault is not None:
+        lines.append(f"  its provisioning file is damaged: {found.fault}")
+    else:
+        lines.append("  no identity: `tagsmith provision`")
+    result(found._asdict(), "\n".join(lines), as_json=json)
+
+
+def selftest(
+    port: PortArgument,
+    board: BoardName = DEFAULT_BOARD,
+    gnss_s: GnssSeconds = DEFAULT_GNSS_S,
+    baud: Baud = BAUD,
+    json: Json = False,
+) -> None:
+    """Test every part of the board on PORT, and change nothing: flash, memory, climate, battery, GNSS, radio."""
+    with board_on(port, baud) as live, progress(as_json=json) as show:
+        found = identify(live)
+        verdicts = run_selftest(live, found.board or board, limits_of(gnss_s), show)
+        live.restart()
+    result({"chip": found.chip, "parts": verdict_values(verdicts)}, verdict_lines(verdicts), as_json=json)
+    if not all(verdict.passed for verdict in verdicts):
+        raise CheckError("The self test found a fault.", "what it says to look at, then the same command again")
+
+
+def dump(
+    port: PortArgument,
+    folder: Annotated[Path, typer.Argument(help="Where the files go; it is made, and must be empty.")],
+    baud: Baud = BAUD,
+    json: Json = False,
+) -> None:
+    """Copy what is on the tag's flash into FOLDER, its journal and its counter among it, but not its key."""
+    with board_on(port, baud) as live, progress(as_json=json) as show:
+        sizes = dump_files(live, folder, show)
+        live.restart()
+    text = "\n".join(f"  {size:>8}  {path}" for path, size in sizes.items())
+    result({"folder": str(folder), "files": sizes}, f"{len(sizes)} files in {folder}\n{text}", as_json=json)
+
+
+def wipe(
+    port: PortArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Without it nothing is wiped.")] = False,
+    why: Why = "wiped",
+    inventory: InventoryFile = DEFAULT_INVENTORY,
+    baud: Baud = BAUD,
+    json: Json = False,
+) -> None:
+    """Remove the identity from the board on PORT and revoke it in the inventory; its id is never given out again.
+
+    The firmware stays. LittleFS does not overwrite in place, so flash may keep traces of the old key until it is
+    erased with `tagsmith flash`; the revoked key opens nothing any more once hubs have a new keyring.
+    """
+    with Inventory(inventory) as stock, board_on(port, baud) as live:
+        found = identify(live)
+        known = stock.of_chip(found.chip)
+        if not yes:
+            name = "a board without identity" if found.tag_id is None else tag_name(found.tag_id)
+            raise InventoryError(f"{port} is {name}; nothing was wiped.", "the same command with --yes")
+        wipe_board(live)
+        if known is not None and known.state != REVOKED:
+            stock.revoke(known.tag_id, why)
+        stock.note("wipe", found.tag_id, f"chip {found.chip}: {why}", found.generation)
+    result({"chip": found.chip, "tag_id": found.tag_id}, f"{port}: wiped", as_json=json)
