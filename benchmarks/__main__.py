@@ -14,13 +14,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import batches, beacons, demo, flashing
+from benchmarks import batches, beacons, demo, flashing, history
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "beacons": beacons.figures,
     "micropython": beacons.micropython_figures,
     "batch": batches.figures,
+    "history": history.figures,
     "demo": demo.figures,
     "flash": flashing.figures,
 }

@@ -26,6 +26,7 @@ from tagwire.session import (
 from tagwire.tagend import TagEnd, bounded_time
 
 counters = st.sets(st.integers(0, 400), max_size=300)
+breaks = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([64, 97, 182, 244])))  # (after frames, frame bytes)
 
 
 def connected(tag: JournalTag | None = None, wanted: list[tuple[int, int]] | None = None) -> Connection:
@@ -42,9 +43,9 @@ def reason_of(frame: bytes, end: TagEnd | HubEnd) -> str:
 
 
 @settings(max_examples=40, deadline=None)
-@given(counters, counters, counters, st.lists(st.tuples(st.integers(0, 12), st.sampled_from([64, 97, 182, 244]))))
+@given(counters, counters, counters, breaks)
 def test_session_history_arrives_exactly_once_over_a_link_that_breaks_anywhere(
-    held: set[int], gone: set[int], wanted: set[int], breaks: list[tuple[int, int]]
+    held: set[int], gone: set[int], wanted: set[int], cuts: list[tuple[int, int]]
 ) -> None:
     tag = JournalTag(held, gone - held)
     oracle = NonceOracle()
@@ -52,7 +53,7 @@ def test_session_history_arrives_exactly_once_over_a_link_that_breaks_anywhere(
     received: list[Record] = []
     never_made: list[tuple[int, int]] = []
     overwritten: list[tuple[int, int]] = []
-    for seed, (frames, frame_bytes) in enumerate([*breaks, (100_000, 244)]):
+    for seed, (frames, frame_bytes) in enumerate([*cuts, (100_000, 244)]):
         asked = missing
         connection = Connection(tag, missing, oracle, seed, frame_bytes)
         connection.run(frames)
