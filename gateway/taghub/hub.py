@@ -85,8 +85,15 @@ class Hub:
         while uplink is not None and uplink.has_room and (batch := self._outbox.next_to_send(self._clock.age_s())):
             uplink.publish(batch)
 
-    def publish_status(self, state: str) -> bool:
-        """Publish the retained status; False when it cannot be sent now."""
+    def radio_changed(self, index: int, radio: RadioStatus) -> None:
+        """A radio has been opened or has died: the status says so at once."""
+        self.radios[index] = radio
+        self.publish_status(ONLINE)
+
+    def publish_status(self, state: str) -> None:
+        """Publish the retained status."""
+        if self._uplink is None:
+            return
         self._clock_quality = self._clock.quality()
         now_s = self._clock.age_s()
         reports = sum(self._intake.counts.values())
@@ -114,10 +121,8 @@ class Hub:
         )
         time_s = self._clock.unix_us() // 1_000_000
         message = status(state, self._settings.site, self._settings.id, time_s, figures)
-        if self._uplink is None or not self._uplink.publish_status(message):
-            return False
+        self._uplink.publish_status(message)
         self._status_before = (now_s, reports, samples)
-        return True
 
     def uplink_connected(self) -> None:
         _logger.info("connected to the broker")

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from taghub.budget import SearchBudget
 from taghub.heard import Heard
 from taghub.registry import Epoch, Registry, Tag
-from tagwire.beacon import BEACON_BYTES, HEADER_BYTES, parse_header
+from tagwire.beacon import BEACON_BYTES, HEADER_BYTES, HINT_PRIVATE, KIND_SAMPLE, parse_header
 from tagwire.counter import LOW_STEP, next_with_low
 from tagwire.errors import REASON_FORGED, REASON_KIND, REASON_LENGTH, REASON_VERSION, DecodeError
 from tagwire.fields import Reading, from_codes, unpack_body
@@ -48,11 +48,12 @@ class Accepted(NamedTuple):
 
 
 def _reason_of_byte0(byte0: int) -> str:
+    """Why a beacon that begins with this byte is no public sample; empty where it is one."""
     try:
-        parse_header(bytes([byte0]) + bytes(BEACON_BYTES - 1))
+        header = parse_header(bytes([byte0]) + bytes(BEACON_BYTES - 1))
     except DecodeError as error:
         return error.reason
-    return ""
+    return "" if header.kind == KIND_SAMPLE and not header.hints & HINT_PRIVATE else KIND
 
 
 _REASON_OF_BYTE0 = tuple(_reason_of_byte0(byte0) for byte0 in range(256))

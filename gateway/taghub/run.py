@@ -126,7 +126,7 @@ async def _listen(hub: Hub, index: int, radio: Radio) -> None:
         try:
             async with radio.listen() as chunks:
                 ever_open = True
-                hub.radios[index] = RadioStatus(radio.name, True, radio.counts)
+                hub.radio_changed(index, RadioStatus(radio.name, True, radio.counts))
                 _logger.info("radio %s: open", radio.name)
                 async for chunk in chunks:
                     hub.take(chunk)
@@ -134,8 +134,8 @@ async def _listen(hub: Hub, index: int, radio: Radio) -> None:
             if radio.required and not ever_open:
                 raise
             reason = str(error)
-        hub.radios[index] = RadioStatus(radio.name, False, radio.counts)
         radio.counts[COUNT_RESTARTS] += 1
+        hub.radio_changed(index, RadioStatus(radio.name, False, radio.counts))
         failures = 1 if time.monotonic() - opened_s > RADIO_HEALTHY_S else failures + 1
         delay = delay_s(failures)
         _logger.warning("%s; again in %.1f s", reason, delay)

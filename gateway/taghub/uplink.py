@@ -67,6 +67,7 @@ class Uplink:
         self._window = settings.inflight
         self._receive_maximum = _RECEIVE_MAXIMUM
         self._sequences: dict[int, int] = {}
+        self._next_status: bytes | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._failures = 0  # in a row; touched by paho's thread only
@@ -129,17 +130,23 @@ class Uplink:
         properties.UserProperty = [("sequence", str(batch.sequence)), ("count", str(len(batch.samples)))]
         self._publish(self._topics.samples, batch.payload, batch.sequence, properties, retain=False)
 
-    def publish_status(self, status: bytes) -> bool:
-        """Publish a retained status. False, and nothing is done, when it cannot be sent at once."""
-        window = min(self._window + 1, self._receive_maximum)  # full of batches, it still has room for a status
-        if not self._connected or _STATUS in self._sequences.values() or len(self._sequences) >= window:
-            return False
-        self._publish(self._topics.status, status, _STATUS, _properties(STATUS_CONTENT_TYPE), retain=True)
-        return True
+    def publish_status(self, status: bytes) -> None:
+        """Publish a retained status, as soon as the one before is answered; of several that wait, the last goes."""
+        self._next_status = status
+        self._idle.clear()
+        self._send_status()
 
     async def wait_idle(self) -> None:
-        """Return when everything that was published is answered."""
+        """Return when everything that was published is answered, the status too."""
         await self._idle.wait()
+
+    def _send_status(self) -> None:
+        window = min(self._window + 1, self._receive_maximum)  # full of batches, it still has room for a status
+        if self._next_status is None or not self._connected or _STATUS in self._sequences.values():
+            return
+        if len(self._sequences) < window:
+            status, self._next_status = self._next_status, None
+            self._publish(self._topics.status, status, _STATUS, _properties(STATUS_CONTENT_TYPE), retain=True)
 
     def _publish(self, topic: str, payload: bytes, sequence: int, properties: Properties, retain: bool) -> None:
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
@@ -198,7 +205,8 @@ class Uplink:
 
     def _answered(self, mid: int, failure: str) -> None:
         sequence = self._sequences.pop(mid, None)
-        if not self._sequences:
+        self._send_status()
+        if not self._sequences and self._next_status is None:
             self._idle.set()
         if sequence is None:
             return

@@ -1,5 +1,9 @@
 """The intake's rules: who is accepted, and under which word everything else is counted."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +17,11 @@ from taghub.intake import Intake
 from taghub.registry import Registry
 from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE
 from tagwire.fields import from_codes, to_codes
+from tagwire.keyring import decode_entry
 
 TAG = Tag(7)
+RECEIVER = Path(__file__).resolve().parents[2] / "protocol" / "vectors" / "receiver.json"
+VECTORS = json.loads(RECEIVER.read_text("utf-8"))
 
 
 def intake_of(*tags: Tag, budget: SearchBudget | None = None, **changes: int | bytes | None) -> Intake:
@@ -27,6 +34,18 @@ def counted(intake: Intake) -> dict[str, int]:
 
 def accepted_counters(intake: Intake, *counters: int, tag: Tag = TAG) -> list[int]:
     return [sample.counter for sample in intake.take([tag.heard(counter) for counter in counters])]
+
+
+@pytest.mark.parametrize("run", VECTORS["runs"], ids=lambda run: run["name"])
+def test_runs_of_the_specification(run: dict[str, Any]) -> None:
+    intake = Intake(Registry([decode_entry(json.dumps(run["keyring"]).encode())]))
+    for step in run["steps"]:
+        before = dict(intake.counts)
+        samples = intake.take([Heard(NOW_US, -60, bytes.fromhex(step["beacon"]))])
+        assert {word for word, count in intake.counts.items() if count != before[word]} == {step["expect"]}
+        assert [sample.counter for sample in samples] == ([step["counter"]] if step["expect"] == "accepted" else [])
+        if samples and "unconfirmed" in step:
+            assert samples[0].unconfirmed == step["unconfirmed"]
 
 
 def test_new_sample_is_accepted_with_its_values() -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from hub_process import HubProcess, Subscriber
-from tags import Tag, reading
+from tags import NOW_S, NOW_US, Tag, reading
 from waiting import wait_until
 
 from tagwire import trace
+from tagwire.air import encode_advertisement
 from tagwire.fields import from_codes, to_codes
 
 TAGS = [Tag(tag_id) for tag_id in range(1, 11)]
@@ -213,6 +214,19 @@ def test_machine_without_bluetooth_is_exit_6(
     result = run_to_its_end(tmp_path, "run", str(hub.settings))
     assert result.returncode == 6
     assert "radio bleak: no Bluetooth service" in last_line(result)
+
+
+def test_air_clock_is_the_hubs_clock(tmp_path: Path, broker_port: int) -> None:
+    extra = f'[broker]\nport = {broker_port}\n[clock]\nsource = "air"\n'
+    with HubProcess(tmp_path, [TAGS[0].entry()], extra) as hub, Subscriber(broker_port) as subscriber:
+        with hub.air() as air:
+            for counter, t_us in enumerate((NOW_US, NOW_US + 100_000, NOW_US + 3_600_000_000)):
+                values = reading(time_s=t_us // 1_000_000 - 8)
+                air.sendall(encode_advertisement(t_us, -60, bytes(6), TAGS[0].advertisement(counter, values)))
+            wait_until(lambda: len(subscriber.keys) >= 2, "an hour of air has passed at once")
+        assert hub.end() == 0
+    heard = {sample.counter: (sample.heard_s, sample.reading.time_s) for sample in subscriber.samples}
+    assert heard == {0: (NOW_S, NOW_S - 8), 1: (NOW_S, NOW_S - 8), 2: (NOW_S + 3600, NOW_S + 3592)}
 
 
 def test_hub_that_cannot_start_does_not_stay_online(tmp_path: Path, hub: HubProcess, broker_port: int) -> None:

@@ -101,21 +101,39 @@ def test_window_is_the_settings_and_leaves_room_for_a_status() -> None:
             assert uplink.has_room
             uplink.publish(batch(2))
             assert not uplink.has_room
-            assert uplink.publish_status(b"{}")
-            assert not uplink.publish_status(b"{}")
+            uplink.publish_status(b"{}")
             await until(lambda: len(broker.publishes) == 3)
 
     run(scenario, lambda publish: None)
 
 
 def test_window_is_never_above_the_brokers_receive_maximum() -> None:
+    deaf = True
+
     async def scenario(broker: ScriptedBroker, news: News) -> None:
+        nonlocal deaf
         async with connected(broker, news) as uplink:
             uplink.publish(batch(1))
             assert not uplink.has_room
-            assert not uplink.publish_status(b"{}")
+            uplink.publish_status(b"{}")
+            await until(lambda: len(broker.publishes) == 1)
+            deaf = False
+            broker.drop()
+            await uplink.wait_idle()
+        assert [publish.topic for publish in broker.publishes] == [TOPICS.samples, TOPICS.samples, TOPICS.status]
 
-    run(scenario, lambda publish: None, RECEIVE_MAXIMUM_1)
+    run(scenario, lambda publish: None if deaf else 0, RECEIVE_MAXIMUM_1)
+
+
+def test_of_statuses_that_wait_the_last_one_goes() -> None:
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news) as uplink:
+            for status in (b"1", b"2", b"3"):
+                uplink.publish_status(status)
+            await uplink.wait_idle()
+        assert [publish.payload for publish in broker.publishes] == [b"1", b"3"]
+
+    run(scenario)
 
 
 def test_what_is_not_acknowledged_is_sent_again_once_with_its_packet_id(monkeypatch: pytest.MonkeyPatch) -> None:

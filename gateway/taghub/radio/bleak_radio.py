@@ -28,6 +28,7 @@ class BleakRadio:
         self.name = f"{settings.kind} {place}" if place else settings.kind
         self.required = settings.required
         self.counts = new_counts()
+        self._scanner_arguments = _scanner_arguments(settings)
 
     @contextlib.asynccontextmanager
     async def listen(self) -> AsyncIterator[AsyncIterator[list[Heard]]]:
@@ -43,7 +44,10 @@ class BleakRadio:
             else:
                 self.counts[COUNT_OVERRUN] += 1
 
-        scanner = BleakScanner(on_advertisement, scanning_mode="active", **self._backend_arguments(queue))
+        arguments = dict(self._scanner_arguments)
+        if isinstance(self._settings, BumbleSettings):
+            arguments["on_lost"] = lambda reason: queue.fail(f"radio {self.name}: {reason}")
+        scanner = BleakScanner(on_advertisement, scanning_mode="active", **arguments)
         try:
             await scanner.start()
         except BleakError as error:
@@ -58,17 +62,15 @@ class BleakRadio:
             with contextlib.suppress(BleakError, OSError):  # it may be gone already
                 await scanner.stop()
 
-    def _backend_arguments(self, queue: ReportQueue) -> dict[str, Any]:
-        if isinstance(self._settings, BleakSettings):
-            # Without DuplicateData BlueZ reports a payload once, and a repeat is how a lost report is made up for.
-            bluez: dict[str, Any] = {"filters": {"DuplicateData": True}}
-            if self._settings.adapter is not None:
-                bluez["adapter"] = self._settings.adapter
-            return {"bluez": bluez}
-        from taghub.radio.bumble_backend import BumbleScanner  # bumble loads in half a second: only where it is used
 
-        return {
-            "backend": BumbleScanner,
-            "transport": self._settings.transport,
-            "on_lost": lambda reason: queue.fail(f"radio {self.name}: {reason}"),
-        }
+def _scanner_arguments(settings: BleakSettings | BumbleSettings) -> dict[str, Any]:
+    """What BleakScanner is told. Imports bumble, which takes half a second, before anything listens."""
+    if isinstance(settings, BumbleSettings):
+        from taghub.radio.bumble_backend import BumbleScanner
+
+        return {"backend": BumbleScanner, "transport": settings.transport}
+    # Without DuplicateData BlueZ reports a payload once, and a repeat is how a lost report is made up for.
+    bluez: dict[str, Any] = {"filters": {"DuplicateData": True}}
+    if settings.adapter is not None:
+        bluez["adapter"] = settings.adapter
+    return {"bluez": bluez}
