@@ -6,6 +6,11 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline: a shared machine stalls now and then. The same examples every time: what CI finds, a developer finds too.
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.load_profile("tests")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

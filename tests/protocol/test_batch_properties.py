@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vector_files import load
 
@@ -84,7 +84,6 @@ def test_batch_that_does_not_fit_is_the_callers_error() -> None:
             batch.encode_batch(bad)
 
 
-@settings(max_examples=300)
 @given(st.data())
 def test_damaged_batch_raises_only_decode_errors(data: st.DataObject) -> None:
     good = bytes.fromhex(data.draw(st.sampled_from(load("batch")["good"]))["batch"])
