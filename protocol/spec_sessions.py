@@ -89,7 +89,7 @@ def history_example() -> str:
         {**STILL, "counter": FIRST + 3, "time": STILL["time"] + 226, "longitude": STILL["longitude"] - 2, "fix": 2},
     ]
     lines = [", ".join(f"{name} {value}" for name, value in record.items()) for record in records]
-    lines += ["", f"{FIRST.to_bytes(4, 'little').hex()} 0300{'':28} first counter, 3 samples"]
+    lines += ["", f"{FIRST.to_bytes(4, 'little').hex()} 0300{'':26} first counter, 3 samples"]
     lines += [f"{bits:39} {what}" for what, bits in coded(records)]
     lines += ["", f"block {build_block(records).hex()}"]
     return "```\n" + "\n".join(lines) + "\n```"
