@@ -8,7 +8,7 @@ import typer
 from tagsmith import signing
 from tagsmith.bundle import read_bundle
 from tagsmith.compile import compile_files
-from tagsmith.errors import FileError
+from tagsmith.errors import FileError, TrustError
 from tagsmith.manifest import tag_files
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on standard output.")]
@@ -38,8 +38,10 @@ def bundle_files(bundle: Path, trust: list[Path] | None) -> dict[str, bytes]:
 
 def trusted_keys(paths: list[Path] | None) -> list[signing.PublicKey]:
     """The public keys in these files, or the one of this bench. Raises FileError, TrustError."""
-    default = DEFAULT_KEY.with_name(DEFAULT_KEY.name + signing.PUBLIC_SUFFIX)
-    return [signing.load_public_key(path) for path in paths or [default]]
+    own = DEFAULT_KEY.with_name(DEFAULT_KEY.name + signing.PUBLIC_SUFFIX)
+    if not paths and not own.exists():
+        raise TrustError("No key is trusted on this bench.", "--trust KEY.pub, from whoever makes the bundles")
+    return [signing.load_public_key(path) for path in paths or [own]]
 
 
 def content(path: Path) -> bytes:
