@@ -14,6 +14,7 @@ import termios
 import threading
 import time
 import tty
+from collections.abc import Mapping
 from pathlib import Path
 
 from tagfleet.twin.interpreter import interpreter_available
@@ -35,6 +36,11 @@ PIECE_BYTES = 256  # what goes through a paced line at once
 def flashed_image() -> bytes:
     """The flash of a board that `tagsmith flash` has just left: the firmware, no identity."""
     return make_image(compile_files(tag_files()), IMAGE_BYTES)
+
+
+def blank_image(files: Mapping[str, bytes] | None = None) -> bytes:
+    """A formatted flash with these files only; none: as the first start of MicroPython leaves it."""
+    return make_image(files or {}, IMAGE_BYTES)
 
 
 def on_a_desk(_t_s: float) -> Environment:

@@ -40,13 +40,13 @@ def parse_id(text: str) -> int:
 
     Eight characters are always read as a label's form; a decimal number of eight digits is written `#12345678`.
     """
-    given = text.strip().upper().removeprefix("TAG:").replace("-", "")
+    given = text.strip().upper().removeprefix("TAG:")
     if given.startswith("#") or (given.isascii() and given.isdigit() and len(given) != 8):
         digits = given.removeprefix("#")
         if not (digits.isascii() and digits.isdigit()) or int(digits) > TAG_ID_MAX:
             raise ValueError(f"{text!r} is not a tag id: decimal ids go from 0 to {TAG_ID_MAX}")
         return int(digits)
-    given = given.translate(_READ_AS)
+    given = given.replace("-", "").translate(_READ_AS)
     if len(given) != 8 or any(letter not in ALPHABET for letter in given):
         raise ValueError(f"{text!r} is not a tag id: it is a number, or 8 characters such as {readable_id(1)}")
     value = 0

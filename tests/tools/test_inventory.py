@@ -1,0 +1,258 @@
+"""The inventory: ids and keys that are given out once, whatever happens around."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tagsmith import lifecycle, store
+from tagsmith.errors import InventoryError, TrustError
+from tagsmith.inventory import Calibration, Imported, Inventory, Order
+from tagwire.keys import beacon_key
+
+ORDER = Order("esp32-devkit", 0xFFFF, {"interval_s": 60}, "box")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "inventory.db"
+    store.create(path, 1000, 1999)
+    return path
+
+
+def ready(inventory: Inventory, chip: str) -> int:
+    tag_id = inventory.new_tag(ORDER)
+    inventory.begin(tag_id, 0, chip)
+    inventory.move(tag_id, 0, lifecycle.VERIFIED)
+    inventory.move(tag_id, 0, lifecycle.READY)
+    return tag_id
+
+
+def test_ids_rise_and_end_with_the_range(tmp_path: Path) -> None:
+    store.create(tmp_path / "small.db", 7, 8)
+    with Inventory(tmp_path / "small.db") as inventory:
+        assert [inventory.new_tag(ORDER), inventory.new_tag(ORDER)] == [7, 8]
+        with pytest.raises(InventoryError, match="All ids up to 8"):
+            inventory.new_tag(ORDER)
+        inventory.set_range(20, 30)
+        assert inventory.new_tag(ORDER) == 20
+
+
+def test_id_that_was_chosen_by_hand_is_not_given_out_again(path: Path) -> None:
+    with Inventory(path) as inventory:
+        assert inventory.new_tag(ORDER, 1001) == 1001
+        assert [inventory.new_tag(ORDER), inventory.new_tag(ORDER)] == [1000, 1002]
+        with pytest.raises(InventoryError, match="exists already"):
+            inventory.new_tag(ORDER, 1001)
+
+
+def test_many_threads_get_different_ids_and_keys(path: Path) -> None:
+    taken: list[int] = []
+
+    def work(number: int) -> None:
+        with Inventory(path) as inventory:
+            taken.extend(ready(inventory, f"chip{number}-{count}") for count in range(10))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(1000, 1080))
+    with Inventory(path) as inventory:
+        assert len({entry.beacon_key for entry in inventory.keyring()}) == 80
+
+
+def test_key_is_given_to_one_chip_and_its_generation_rises(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = ready(inventory, "aa")
+        with pytest.raises(InventoryError, match="belongs to the board with chip aa"):
+            inventory.begin(tag_id, 1, "bb")
+        with pytest.raises(InventoryError, match="would not be above 0"):
+            inventory.begin(tag_id, 0, "aa")
+        assert inventory.begin(tag_id, 1, "aa").root_key != inventory.provision_of(tag_id, 0).root_key
+
+
+def test_process_that_is_killed_in_a_transaction_leaves_none_of_it(path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from tagsmith import store\n"
+        "from tagsmith.inventory import Inventory, Order\n"
+        "inventory = Inventory(Path(sys.argv[1]))\n"
+        "print(inventory.new_tag(Order('esp32-devkit', 1, {}, '')), flush=True)\n"
+        "inventory.connection.execute('BEGIN IMMEDIATE')\n"
+        "inventory.take_id(Order('esp32-devkit', 1, {}, ''))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
+    assert process.stdout == "1000\n"
+    with Inventory(path) as inventory:
+        assert [row.tag_id for row in inventory.tags()] == [1000]
+        assert inventory.new_tag(ORDER) == 1001
+
+
+def test_nothing_is_ever_forgotten_or_changed(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = ready(inventory, "aa")
+        for statement in (
+            "DELETE FROM tag",
+            "DELETE FROM identity",
+            "DELETE FROM audit",
+            "UPDATE audit SET who = 'nobody'",
+            "UPDATE identity SET root_key = zeroblob(16)",
+            "UPDATE identity SET chip = 'bb'",
+            f"UPDATE identity SET tag_id = {tag_id + 1}",
+        ):
+            with pytest.raises(sqlite3.IntegrityError):
+                inventory.connection.execute(statement)
+
+
+def test_keyring_holds_derived_keys_of_tags_that_may_be_heard(path: Path) -> None:
+    with Inventory(path) as inventory:
+        inventory.new_tag(ORDER)
+        lost, kept = ready(inventory, "aa"), ready(inventory, "bb")
+        inventory.revoke(lost, "stolen")
+        (entry,) = inventory.keyring(expires_s=2_000_000_000)
+        root_key = inventory.provision_of(kept, 0).root_key
+    assert (entry.tag_id, entry.generation, entry.expires_s) == (kept, 0, 2_000_000_000)
+    assert entry.beacon_key == beacon_key(root_key, 0)
+    assert entry.previous_beacon_key is None
+
+
+def test_keyring_knows_both_generations_while_a_rewrite_is_open(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = ready(inventory, "aa")
+        inventory.begin(tag_id, 1, "aa")
+        (entry,) = inventory.keyring()
+        assert (entry.generation, entry.previous_generation) == (1, 0)
+        inventory.move(tag_id, 1, lifecycle.VERIFIED)
+        (entry,) = inventory.keyring()
+        assert (entry.generation, entry.previous_generation) == (1, None)
+        assert inventory.state_of(tag_id, 0) == lifecycle.REPLACED
+
+
+def test_planned_id_can_be_revoked(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = inventory.new_tag(ORDER)
+        inventory.revoke(tag_id, "order cancelled")
+        assert inventory.tag(tag_id).state == lifecycle.REVOKED
+        with pytest.raises(InventoryError, match="revoked"):
+            inventory.begin(tag_id, 1, "aa")
+
+
+def test_rotation_is_remembered_until_it_is_done(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = ready(inventory, "aa")
+        inventory.rotate(tag_id, "yearly")
+        assert inventory.tag(tag_id).rotate == "yearly"
+        inventory.begin(tag_id, 1, "aa")
+        inventory.move(tag_id, 1, lifecycle.VERIFIED)
+        assert inventory.tag(tag_id).rotate is None
+        with pytest.raises(InventoryError, match="no key to rotate"):
+            inventory.rotate(inventory.new_tag(ORDER), "too early")
+
+
+def test_move_that_the_table_does_not_have_is_refused(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = inventory.new_tag(ORDER)
+        inventory.begin(tag_id, 0, "aa")
+        with pytest.raises(InventoryError, match="is written and cannot become ready"):
+            inventory.move(tag_id, 0, lifecycle.READY)
+
+
+def test_import_is_all_or_nothing(path: Path) -> None:
+    rows = [Imported(5, ORDER, 3, bytes(range(16)), "cc"), Imported(6, ORDER, 0, None, None)]
+    with Inventory(path) as inventory:
+        with pytest.raises(InventoryError, match="Tag 5 exists"):
+            inventory.add_imported([*rows, rows[0]])
+        assert inventory.tags() == []
+        inventory.add_imported(rows)
+        assert [(row.tag_id, row.state, row.generation) for row in inventory.tags()] == [
+            (5, "ready", 3),
+            (6, "planned", None),
+        ]
+        identity = inventory.of_chip("cc")
+        assert identity is not None
+        assert (identity.tag_id, identity.generation) == (5, 3)
+
+
+def test_search_finds_both_forms_of_the_id_reference_and_chip(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = ready(inventory, "c0ffee")
+        ready(inventory, "bb")
+        for text in ("0000-7t4e", "1000", "C0FF"):
+            assert [row.tag_id for row in inventory.tags(text)] == [tag_id]
+        assert len(inventory.tags("box")) == 2
+        assert inventory.tags(state="failed") == []
+
+
+def test_calibration_is_kept_with_its_tag(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = ready(inventory, "aa")
+        record = Calibration(tag_id, "temperature", "F200 no. 12", "2026-11-01", "DKD-7", -0.1)
+        inventory.add_calibration(record)
+        assert inventory.calibrations(tag_id) == [record]
+        with pytest.raises(InventoryError, match="no tag 9"):
+            inventory.add_calibration(record._replace(tag_id=9))
+
+
+def test_audit_says_who_did_what_and_holds_no_key(path: Path) -> None:
+    with Inventory(path, who="mia") as inventory:
+        tag_id = ready(inventory, "aa")
+        root_key = inventory.provision_of(tag_id, 0).root_key
+        rows = list(inventory.audit(tag_id))
+    assert [(row.who, row.action) for row in rows] == [
+        ("mia", "plan"),
+        ("mia", "write"),
+        ("mia", "verified"),
+        ("mia", "ready"),
+    ]
+    assert root_key.hex() not in repr(rows)
+
+
+def test_backup_is_whole_private_and_not_used_by_mistake(path: Path, tmp_path: Path) -> None:
+    backup, restored = tmp_path / "backup.db", tmp_path / "restored.db"
+    with Inventory(path) as inventory:
+        tag_id = ready(inventory, "aa")
+        root_key = inventory.provision_of(tag_id, 0).root_key
+        store.copy(inventory.connection, backup, backup=True)
+        given_out_later = inventory.new_tag(ORDER)
+    assert backup.stat().st_mode & 0o077 == 0
+    with pytest.raises(InventoryError, match="is a backup"):
+        Inventory(backup)
+    source = store.open_any(backup)
+    store.copy(source, restored, backup=False, next_id=given_out_later + 1)
+    source.close()
+    with Inventory(restored) as inventory:
+        assert inventory.provision_of(tag_id, 0).root_key == root_key
+        assert inventory.new_tag(ORDER) > given_out_later
+
+
+def test_inventory_that_others_can_read_is_refused(path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
+    with pytest.raises(TrustError, match="Other users"):
+        Inventory(path)
+
+
+def test_files_that_are_no_inventory_are_refused_with_a_sentence(path: Path, tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"garbage" * 1000)
+    garbage.chmod(0o600)
+    foreign = tmp_path / "foreign.db"
+    foreign.touch(mode=0o600)
+    sqlite3.connect(foreign).execute("CREATE TABLE x (y)").connection.close()
+    with Inventory(path) as inventory:
+        inventory.connection.execute("PRAGMA user_version = 7")
+    for file, match in (
+        (garbage, "cannot be read"),
+        (foreign, "not an inventory"),
+        (path, "edition 7"),
+        (tmp_path / "absent.db", "There is no inventory"),
+    ):
+        with pytest.raises(InventoryError, match=match):
+            Inventory(file)
+    with pytest.raises(InventoryError, match="exists already"):
+        store.create(path, 1, 2)

@@ -1,0 +1,75 @@
+"""Files of orders and of tags from elsewhere."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagsmith.firmware_rules import board_names, setting_rules
+from tagsmith.inventory import Imported, Order
+from tagsmith.orders import OrderFault, csv_text, parse_orders, parse_tags
+
+KEY = "00112233445566778899aabbccddeeff"
+
+
+def test_orders_with_defaults_counts_and_settings() -> None:
+    text = "\ufeffreference,count,interval_s,company_id\nbox,2,60,0x004C\n,,,\n"
+    assert parse_orders(text) == [
+        Order("esp32-devkit", 0x4C, {"interval_s": 60}, "box"),
+        Order("esp32-devkit", 0x4C, {"interval_s": 60}, "box"),
+        Order("esp32-devkit", 0xFFFF, {}, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "a header line"),
+        ("reference\n", "a header line"),
+        ("board\nnone-such\n", "line 2: there is no board 'none-such'; known are esp32-devkit"),
+        ("interval_s\n1\n", "line 2: interval_s is '1', not an integer within 2"),
+        ("intervall_s\n60\n", "line 2: there is no setting intervall_s; known are interval_s"),
+        ("count\n0\n", "line 2: count is '0'"),
+        ("reference,count\nbox\n", "line 2: it does not have as many cells"),
+        ("reference\nbox,2\n", "line 2: it does not have as many cells"),
+        ("reference\n" + "x" * 41 + "\n", "line 2: the reference has more"),
+        ('reference\n"a\x1b[2J"\n', "line 2: the reference has more"),
+        ("count\n" + "1000\n" * 11, "more than 10000 tags"),
+        ('reference\n"open\n', "line 1: unexpected end"),
+    ],
+)
+def test_wrong_orders_say_where_and_how(text: str, fault: str) -> None:
+    with pytest.raises(OrderFault) as caught:
+        parse_orders(text)
+    assert str(caught.value).startswith(fault)
+
+
+def test_tags_from_elsewhere() -> None:
+    text = f"id,root_key,generation,chip,reference\n28T5-CY3P,{KEY},2,aabb,box\n7,,,,\n"
+    assert parse_tags(text) == [
+        Imported(305419896, Order("esp32-devkit", 0xFFFF, {}, "box"), 2, bytes.fromhex(KEY), "aabb"),
+        Imported(7, Order("esp32-devkit", 0xFFFF, {}, ""), 0, None, None),
+    ]
+
+
+@pytest.mark.parametrize("key", [KEY[:-1], KEY + "00", "x" * 32])
+def test_wrong_key_is_named_and_not_shown(key: str) -> None:
+    with pytest.raises(OrderFault, match="line 2: root_key does not have 32") as caught:
+        parse_tags(f"id,root_key\n7,{key}\n")
+    assert key not in str(caught.value)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_orders_or_one_fault(text: str) -> None:
+    with contextlib.suppress(OrderFault):
+        assert parse_orders(text)
+
+
+def test_csv_does_not_run_formulas() -> None:
+    assert csv_text(["a", "b"], [["=1+1", None], ["x,y", -5]]) == 'a,b\n\'=1+1,\n"x,y",-5\n'
+
+
+def test_rules_are_those_of_the_firmware() -> None:
+    assert "esp32-devkit" in board_names()
+    assert setting_rules()["interval_s"].default == 300

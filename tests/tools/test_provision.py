@@ -1,0 +1,171 @@
+"""One board from bare to ready, with the real interpreter, the real raw REPL and the twin's sensors."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bench_board import BenchBoard, blank_image, flashed_image
+
+from tagsmith.errors import BenchError, BoardError, InventoryError
+from tagsmith.image import read_image
+from tagsmith.inventory import Inventory, Order
+from tagsmith.lifecycle import FAILED, READY, REPLACED, REVOKED, WRITTEN
+from tagsmith.provision import Done, identify, provision_board
+from tagsmith.rawrepl import board_on
+from tagsmith.selftest import PARTS, Limits
+from tagwire.provision import COUNTER_FILE, PROVISION_FILE, decode_counter, decode_provision
+
+ORDER = Order("esp32-devkit", 0x1234, {"interval_s": 5, "repl_window_s": 0}, "box")
+QUICK = Limits(gnss_s=3)
+NewBoard = Callable[..., BenchBoard]
+
+
+def provision(bench: BenchBoard, inventory: Inventory, again: str | None = None) -> Done:
+    with board_on(bench.port) as board:
+        found = identify(board)
+        return provision_board(board, found, inventory, lambda: inventory.new_tag(ORDER), again=again, limits=QUICK)
+
+
+def test_bare_board_becomes_a_tag(new_board: NewBoard, inventory_path: Path) -> None:
+    bench = new_board()
+    with Inventory(inventory_path) as inventory:
+        done = provision(bench, inventory)
+        assert (done.tag_id, done.generation, done.written, done.passed) == (1000, 0, True, True)
+        assert [verdict.part for verdict in done.verdicts] == list(PARTS)
+        assert inventory.tag(1000).state == READY
+        files = read_image(bench.flash.read_bytes())
+        assert decode_provision(files[PROVISION_FILE]) == inventory.provision_of(1000, 0)
+        assert decode_counter(files[COUNTER_FILE]) == 0
+        assert not {name for name in files if name.endswith((".new", ".tmp"))}
+        with board_on(bench.port) as board:
+            found = identify(board)
+        assert (found.tag_id, found.generation, found.board, found.company_id) == (1000, 0, "esp32-devkit", 0x1234)
+
+
+def test_second_provisioning_is_explicit_and_raises_the_generation(new_board: NewBoard, inventory_path: Path) -> None:
+    bench = new_board()
+    with Inventory(inventory_path) as inventory:
+        provision(bench, inventory)
+        before = bench.flash.read_bytes()
+        with pytest.raises(InventoryError, match="is tag 1000, generation 0, and ready"):
+            provision(bench, inventory)
+        assert read_image(bench.flash.read_bytes()) == read_image(before)
+        done = provision(bench, inventory, again="key was seen")
+        assert (done.tag_id, done.generation) == (1000, 1)
+        assert inventory.state_of(1000, 0) == REPLACED
+        assert "key was seen" in [row.detail.partition(", ")[2] for row in inventory.audit(1000)]
+        files = read_image(bench.flash.read_bytes())
+        assert decode_counter(files[COUNTER_FILE]) == 1 << 24
+        assert decode_provision(files[PROVISION_FILE]).root_key != inventory.provision_of(1000, 0).root_key
+
+
+def test_tag_that_is_marked_for_rotation_gets_its_new_key(new_board: NewBoard, inventory_path: Path) -> None:
+    bench = new_board()
+    with Inventory(inventory_path) as inventory:
+        provision(bench, inventory)
+        inventory.rotate(1000, "yearly")
+        assert provision(bench, inventory).generation == 1
+
+
+def test_fault_is_found_and_repaired_board_keeps_its_key(new_board: NewBoard, inventory_path: Path) -> None:
+    bench = new_board()
+    bench.hardware.battery_present = False
+    with Inventory(inventory_path) as inventory:
+        done = provision(bench, inventory)
+        assert [verdict.part for verdict in done.verdicts if not verdict.passed] == ["battery"]
+        assert inventory.tag(1000).state == FAILED
+        bench.hardware.battery_present = True
+        done = provision(bench, inventory)
+        assert (done.tag_id, done.generation, done.written, done.passed) == (1000, 0, False, True)
+        assert inventory.tag(1000).state == READY
+
+
+def test_board_without_firmware_is_refused_before_an_id_is_taken(new_board: NewBoard, inventory_path: Path) -> None:
+    with Inventory(inventory_path) as inventory:
+        with pytest.raises(BoardError, match="not the tag's firmware"):
+            provision(new_board(image=blank_image()), inventory)
+        assert inventory.tags() == []
+
+
+def test_copied_flash_does_not_make_two_tags_with_one_id(new_board: NewBoard, inventory_path: Path) -> None:
+    original = new_board(1)
+    with Inventory(inventory_path) as inventory:
+        provision(original, inventory)
+        copy = new_board(2, image=original.flash.read_bytes())
+        with pytest.raises(InventoryError, match="a copy"):
+            provision(copy, inventory)
+        assert provision(copy, inventory, again="was cloned by mistake").tag_id == 1001
+
+
+def test_board_that_was_another_tag_counts_from_its_new_generation(new_board: NewBoard, inventory_path: Path) -> None:
+    bench = new_board()
+    with Inventory(inventory_path) as inventory:
+        provision(bench, inventory)
+        provision(bench, inventory, again="so that its NVS holds a higher generation")
+        inventory.revoke(1000, "sold")
+        done = provision(bench, inventory, again="a new life")
+        assert (done.tag_id, done.generation) == (1001, 0)
+        with board_on(bench.port) as board:
+            assert identify(board).counter == 0
+        assert inventory.tag(1000).state == REVOKED
+
+
+def test_full_flash_is_one_sentence_and_the_next_try_works(new_board: NewBoard, inventory_path: Path) -> None:
+    files = {**read_image(flashed_image()), "journal": bytes(340 * 1024)}
+    bench = new_board(image=blank_image(files))
+    with Inventory(inventory_path) as inventory:
+        done = provision(bench, inventory)
+        assert [verdict.part for verdict in done.verdicts if not verdict.passed] == ["flash"]
+
+
+def interrupted(bench: BenchBoard, inventory: Inventory, after_bytes: int) -> None:
+    """One attempt whose cable is pulled after so many bytes, then attempts without trouble until the tag is ready."""
+    bench.pulls_after_bytes = after_bytes
+    for _ in range(3):
+        try:
+            done = provision(bench, inventory)
+        except BenchError:
+            bench.plug()
+        else:
+            bench.pulls_after_bytes = None
+            assert done.passed
+            return
+    raise AssertionError("never ready")
+
+
+def check_after_interruptions(inventory: Inventory, benches: list[BenchBoard]) -> None:
+    """No id twice, no row lost, and every board carries exactly what the inventory says."""
+    carried = []
+    for bench in benches:
+        provisioned = decode_provision(read_image(bench.flash.read_bytes())[PROVISION_FILE])
+        assert provisioned == inventory.provision_of(provisioned.tag_id, provisioned.generation)
+        assert inventory.tag(provisioned.tag_id).generation == provisioned.generation
+        carried.append(provisioned.tag_id)
+    assert len(set(carried)) == len(benches)
+    rows = inventory.tags()
+    assert {row.tag_id for row in rows if row.state == READY} == set(carried)
+    assert not [row for row in rows if row.state == WRITTEN]
+    written = [(row.tag_id, row.generation) for row in inventory.audit() if row.action == "write"]
+    assert len(set(written)) == len(written)
+
+
+def test_cable_that_is_pulled_anywhere_costs_nothing(new_board: NewBoard, inventory_path: Path) -> None:
+    random_bytes = random.Random(8)
+    with Inventory(inventory_path) as inventory:
+        benches = [new_board(number) for number in range(1, 5)]
+        for bench in benches:
+            interrupted(bench, inventory, random_bytes.randrange(9_000))
+        check_after_interruptions(inventory, benches)
+
+
+@pytest.mark.soak
+def test_200_pulled_cables_make_no_duplicate_and_lose_no_row(new_board: NewBoard, inventory_path: Path) -> None:
+    with Inventory(inventory_path) as inventory:
+        benches = []
+        for number in range(1, 201):
+            bench = new_board(number)
+            interrupted(bench, inventory, number * 47)  # one every 47 bytes of the 9,400 that a whole run takes
+            bench.pull()
+            benches.append(bench)
+        check_after_interruptions(inventory, benches)
