@@ -1,0 +1,177 @@
+"""Many boards at once, with cables that are pulled and processes that are killed."""
+
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bench_board import BenchBoard
+
+from tagsmith import jobs
+from tagsmith.batch import BatchRun, Options, Row
+from tagsmith.errors import InventoryError
+from tagsmith.image import read_image
+from tagsmith.inventory import Inventory, Order
+from tagsmith.jobs import Batch
+from tagsmith.selftest import Limits
+from tagwire.provision import PROVISION_FILE, decode_provision
+
+NewBoard = Callable[..., BenchBoard]
+QUICK = Options(once=True, attempts=1, limits=Limits(gnss_s=3))
+ORDERS = [Order("esp32-devkit", 0xFFFF, {}, f"box {number}") for number in (1, 2, 3)]
+
+
+def run(inventory: Path, boards: list[BenchBoard], options: Options = QUICK) -> tuple[bool, dict[str, Row]]:
+    """Whether all lines are ready, and the last row of each port."""
+    rows: dict[str, Row] = {}
+    is_done = BatchRun(
+        inventory, "b", [board.port for board in boards], options, lambda row: rows.update({row.port: row})
+    ).run(ORDERS)
+    return is_done, rows
+
+
+def lines(inventory_path: Path) -> list[jobs.Job]:
+    with Inventory(inventory_path) as inventory:
+        return Batch(inventory, "b").jobs()
+
+
+def carried(board: BenchBoard) -> int:
+    return decode_provision(read_image(board.flash.read_bytes())[PROVISION_FILE]).tag_id
+
+
+def test_every_board_becomes_one_line(new_board: NewBoard, inventory_path: Path) -> None:
+    boards = [new_board(number) for number in (1, 2, 3)]
+    is_done, rows = run(inventory_path, boards)
+    assert is_done
+    assert {row.stage for row in rows.values()} == {"ready"}
+    assert sorted(map(carried, boards)) == [job.tag_id for job in lines(inventory_path)] == [1000, 1001, 1002]
+    is_done, rows = run(inventory_path, boards)
+    assert is_done, "the same command again changes nothing"
+    assert [job.tag_id for job in lines(inventory_path)] == [1000, 1001, 1002]
+
+
+def test_pulled_board_keeps_its_line_and_no_other_board_gets_its_id(new_board: NewBoard, inventory_path: Path) -> None:
+    pulled, second, third = (new_board(number) for number in (1, 2, 3))
+    pulled.pulls_after_bytes = 5_500  # its identity is on the way
+    is_done, _ = run(inventory_path, [pulled])
+    assert not is_done
+    (bound,) = [job for job in lines(inventory_path) if job.state == jobs.WORKING]
+    run(inventory_path, [second, third])
+    fourth = new_board(4)
+    _, rows = run(inventory_path, [fourth])
+    assert "no line left" in rows[fourth.port].said
+    pulled.plug()
+    is_done, _ = run(inventory_path, [pulled])
+    assert is_done
+    assert carried(pulled) == bound.tag_id
+    assert len({carried(board) for board in (pulled, second, third)}) == 3
+
+
+def test_lost_board_is_given_up_and_its_id_is_burnt(new_board: NewBoard, inventory_path: Path) -> None:
+    lost, other = new_board(1), new_board(2)
+    lost.pulls_after_bytes = 5_500
+    run(inventory_path, [lost])
+    with Inventory(inventory_path) as inventory:
+        batch = Batch(inventory, "b")
+        with pytest.raises(InventoryError, match="Line 2"):
+            batch.release(2, "never had a board")
+        batch.release(1, "fell into the sea")
+        assert inventory.tag(1000).state == "revoked"
+    run(inventory_path, [other])
+    assert lines(inventory_path)[0].tag_id == carried(other) == 1001
+    lost.plug()
+    run(inventory_path, [lost])
+    assert carried(lost) == 1002, "the board came back: it is another tag now"
+
+
+def test_cable_that_comes_back_in_time_costs_a_retry(new_board: NewBoard, inventory_path: Path) -> None:
+    boards = [new_board(number) for number in (1, 2, 3)]
+    boards[1].pulls_after_bytes = 6_000
+
+    def plug_again() -> None:
+        while boards[1].pulls_after_bytes is not None:
+            time.sleep(0.05)
+        boards[1].plug()
+
+    helper = threading.Thread(target=plug_again)
+    helper.start()
+    is_done, rows = run(inventory_path, boards, QUICK._replace(attempts=3))
+    helper.join()
+    assert is_done
+    assert rows[boards[1].port].attempt > 1
+
+
+def test_port_takes_one_board_after_the_other(new_board: NewBoard, inventory_path: Path) -> None:
+    boards = [new_board(number) for number in (1, 2, 3)]
+    for board in boards:
+        board.pull()
+    port = boards[0].port
+    for board in boards:
+        board.port = port  # one cable, three boards
+    stages: queue.Queue[str] = queue.Queue()
+
+    def wait_for(stage: str) -> None:
+        while stages.get(timeout=60) != stage:
+            pass
+
+    batch = BatchRun(
+        inventory_path, "b", [port], QUICK._replace(once=False, attempts=3), lambda row: stages.put(row.stage)
+    )
+    thread = threading.Thread(target=batch.run, args=(ORDERS,))
+    thread.start()
+    try:
+        for board in boards:
+            wait_for("wait")
+            board.plug()
+            wait_for("ready")
+            board.pull()
+    finally:
+        batch.stop()
+        thread.join()
+    assert [job.state for job in lines(inventory_path)] == [jobs.READY] * 3
+    assert [carried(board) for board in boards] == [1000, 1001, 1002]
+
+
+def test_fault_is_a_line_that_waits_for_its_repair(new_board: NewBoard, inventory_path: Path) -> None:
+    board = new_board()
+    board.hardware.battery_present = False
+    _, rows = run(inventory_path, [board])
+    assert (rows[board.port].stage, rows[board.port].said) == ("failed", "battery: no voltage")
+    assert lines(inventory_path)[0].state == jobs.FAILED
+    board.hardware.battery_present = True
+    run(inventory_path, [board])
+    job = lines(inventory_path)[0]
+    assert (job.state, job.tag_id, job.attempts, job.result) == (jobs.READY, 1000, 2, "")
+
+
+def test_process_that_is_killed_goes_on(new_board: NewBoard, inventory_path: Path, tmp_path: Path) -> None:
+    boards = [new_board(number) for number in (1, 2, 3)]
+    (tmp_path / "b.csv").write_text("reference,count\nbox,3\n")
+    command = [sys.executable, "-m", "tagsmith", "batch", "run", str(tmp_path / "b.csv"), "--once"]
+    command += ["--inventory", str(inventory_path)]
+    for board in boards:
+        command += ["--port", board.port]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "write" in process.stderr.readline()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert len({carried(board) for board in boards}) == 3
+    with Inventory(inventory_path) as inventory:
+        assert {row.tag_id for row in inventory.tags(state="ready")} == {carried(board) for board in boards}
+
+
+def test_batch_with_other_orders_is_refused(inventory_path: Path) -> None:
+    with Inventory(inventory_path) as inventory:
+        Batch(inventory, "b").begin(ORDERS)
+        Batch(inventory, "b").begin(ORDERS)
+        with pytest.raises(InventoryError, match="other orders"):
+            Batch(inventory, "b").begin(ORDERS[:2])
+        Batch(inventory, "c").begin(ORDERS[:2])
