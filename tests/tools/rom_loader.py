@@ -42,12 +42,11 @@ REGISTERS = {
     "esp32": {
         MAGIC_REGISTER: MAGIC_ESP32,
         0x3FF40014: 347,  # UART clock divider: 40 MHz at 115,200 baud
-        0x3FF5A004: MAC & 0xFFFFFFFF,
-        0x3FF5A008: MAC >> 32,
         0x3FF5A00C: 1 << 9 | 1 << 15,  # package D0WD, revision 1
     },
-    "esp32c3": {0x60008844: MAC & 0xFFFFFFFF, 0x60008848: MAC >> 32},
+    "esp32c3": {},
 }
+LOW_MAC_REGISTER = {"esp32": 0x3FF5A004, "esp32c3": 0x60008844}
 
 
 class RomLoader:
@@ -66,6 +65,7 @@ class RomLoader:
         wears_out_at: int | None = None,
         says: bytes | None = None,
         pace_baud: int | None = None,
+        mac: int = MAC,
     ) -> None:
         self.chip = chip
         self.flash = bytearray(b"\x5a" * flash_bytes)  # as if another program had been there
@@ -73,6 +73,8 @@ class RomLoader:
         self.stub_runs = False
         self.erased_by_begin: list[tuple[int, int]] = []
         self._registers = dict(REGISTERS[chip])
+        for address, content in ((LOW_MAC_REGISTER[chip], mac & 0xFFFFFFFF), (LOW_MAC_REGISTER[chip] + 4, mac >> 32)):
+            self._registers[address] = content
         self._pulled_after_bytes = pulled_after_bytes
         self._wears_out_at = wears_out_at
         self._says = says

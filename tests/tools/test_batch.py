@@ -10,14 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bare_board import BareBoard
 from bench_board import BenchBoard
+from esp_files import micropython_file
 
 from tagsmith import jobs
 from tagsmith.batch import BatchRun, Options, Row
+from tagsmith.compile import compile_files
 from tagsmith.errors import InventoryError
+from tagsmith.flash import plan_flash
 from tagsmith.image import read_image
 from tagsmith.inventory import Inventory, Order
 from tagsmith.jobs import Batch
+from tagsmith.manifest import tag_files
 from tagsmith.selftest import Limits
 from tagwire.provision import PROVISION_FILE, decode_provision
 
@@ -175,3 +180,27 @@ def test_batch_with_other_orders_is_refused(inventory_path: Path) -> None:
         with pytest.raises(InventoryError, match="other orders"):
             Batch(inventory, "b").begin(ORDERS[:2])
         Batch(inventory, "c").begin(ORDERS[:2])
+
+
+def test_bare_boards_are_flashed_and_ready_ones_are_never_erased(inventory_path: Path, tmp_path: Path) -> None:
+    micropython = tmp_path / "micropython.bin"
+    micropython.write_bytes(micropython_file())
+    plan = plan_flash(micropython, compile_files(tag_files()), accept_unlisted=True)
+    options = QUICK._replace(plan=plan)
+    with BareBoard(tmp_path, 1) as first, BareBoard(tmp_path, 2) as second:
+        boards = {board.port: board for board in (first, second)}
+
+        def on_row(row: Row) -> None:
+            if row.stage == "connect":
+                boards[row.port].boot()
+
+        BatchRun(inventory_path, "b", list(boards), options, on_row).run(ORDERS)
+        made = [board.boot() for board in boards.values()]
+        assert sorted(map(carried, made)) == [1000, 1001]
+
+    (tmp_path / "later").mkdir()
+    with BareBoard(tmp_path / "later", 1) as again:  # the first chip, in download mode once more
+        said: list[Row] = []
+        BatchRun(inventory_path, "b", [again.port], options, said.append).run(ORDERS)
+        assert "and ready" in said[-1].said
+        assert "write" not in {row.stage for row in said}

@@ -29,7 +29,7 @@ WORTH_A_RETRY = (BoardError, CheckError, PortError)
 
 
 class Row(NamedTuple):
-    """One port, now. stage: "wait", "flash", ..., "ready", "failed"; share: of that stage, 0 to 1."""
+    """One port, now. stage: "wait", "detect", "write", "connect", "test", "ready", "failed"; share: of that stage, 0 to 1."""
 
     port: str
     stage: str
@@ -192,6 +192,7 @@ class _Port:
             )
 
     def _provision(self) -> Done | None:
+        self._show("connect", 0.0)
         with board_on(self._port, self._options.baud) as board:
             found = identify(board)
             job = self._batch.of_chip(found.chip)
