@@ -163,7 +163,7 @@ def test_process_that_is_killed_goes_on(new_board: NewBoard, inventory_path: Pat
         command += ["--port", board.port]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    assert "write" in process.stderr.readline()
+    assert any("write" in line for line in process.stderr)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
