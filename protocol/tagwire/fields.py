@@ -4,6 +4,8 @@ All arithmetic is on integers, because an ESP32's floats are single precision (4
 SPEC.md, "Sample body", is the authority for ranges, steps and 'not available' codes.
 """
 
+import struct
+
 from tagwire.errors import REASON_LENGTH, DecodeError, EncodeError
 
 TYPE_CHECKING = False
@@ -65,6 +67,7 @@ else:
     )
 
 BODY_BYTES = 11
+BODY_WORDS = "<IIHB"  # the 88 bits in pieces that no runtime needs a long integer for
 BODY_BITS = (23, 24, 11, 8, 5, 3, 2, 10, 2)  # in the order of Codes, from the least significant bit; 88 in all
 
 LATITUDE_NA = 0x7FFFFF
@@ -177,35 +180,30 @@ def from_codes(codes: "Codes") -> "Reading":
 def pack_body(codes: "Codes") -> bytes:
     """Nine codes to the 11 bytes of the body, little-endian. Codes must be in range; `to_codes` makes them so."""
     (latitude, longitude, temperature, humidity, battery, fix, motion, time, quality) = codes
-    bits = (
-        latitude
-        | longitude << 23
-        | temperature << 47
-        | humidity << 58
-        | battery << 66
-        | fix << 71
-        | motion << 74
-        | time << 76
-        | quality << 86
+    return struct.pack(
+        BODY_WORDS,
+        latitude | (longitude & 0x1FF) << 23,
+        longitude >> 9 | temperature << 15 | (humidity & 0x3F) << 26,
+        humidity >> 6 | battery << 2 | fix << 7 | motion << 10 | (time & 0xF) << 12,
+        time >> 4 | quality << 6,
     )
-    return bits.to_bytes(BODY_BYTES, "little")
 
 
 def unpack_body(body: bytes) -> "Codes":
     """The 11 bytes of a body to its nine codes. Raises DecodeError("length") for another length."""
     if len(body) != BODY_BYTES:
         raise DecodeError(REASON_LENGTH, "a sample body has 11 bytes, not %d" % len(body))
-    bits = int.from_bytes(body, "little")
+    (a, b, c, d) = struct.unpack(BODY_WORDS, body)
     return Codes(
-        bits & 0x7FFFFF,
-        bits >> 23 & 0xFFFFFF,
-        bits >> 47 & 0x7FF,
-        bits >> 58 & 0xFF,
-        bits >> 66 & 0x1F,
-        bits >> 71 & 7,
-        bits >> 74 & 3,
-        bits >> 76 & 0x3FF,
-        bits >> 86,
+        a & 0x7FFFFF,
+        a >> 23 | (b & 0x7FFF) << 9,
+        b >> 15 & 0x7FF,
+        b >> 26 | (c & 3) << 6,
+        c >> 2 & 0x1F,
+        c >> 7 & 7,
+        c >> 10 & 3,
+        c >> 12 | (d & 0x3F) << 4,
+        d >> 6,
     )
 
 
