@@ -92,8 +92,10 @@ class BenchBoard:
         self.pull()
 
     def plug(self) -> None:
-        """The cable goes in; a board without power starts."""
+        """The cable goes in, if it is not; a board without power starts."""
         with self._lock:
+            if self._plugged:
+                return
             self._line, far_end = pty.openpty()
             tty.setraw(far_end)
             target = os.ttyname(far_end)

@@ -7,12 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from bare_board import BareBoard
 from bench_board import BenchBoard
 from esp_files import micropython_file
+from test_provision import check_after_interruptions
 
 from tagsmith import jobs
 from tagsmith.batch import BatchRun, Options, Row
@@ -204,3 +206,27 @@ def test_bare_boards_are_flashed_and_ready_ones_are_never_erased(inventory_path:
         BatchRun(inventory_path, "b", [again.port], options, said.append).run(ORDERS)
         assert "and ready" in said[-1].said
         assert "write" not in {row.stage for row in said}
+
+
+INTERRUPTED, PARTS = 200, 4  # in parts, so that several processors share them
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("part", range(PARTS))
+def test_interrupted_batches_make_no_duplicate_and_lose_no_row(part: int, inventory_path: Path, tmp_path: Path) -> None:
+    orders = [Order("esp32-devkit", 0xFFFF, {}, "")] * (INTERRUPTED // PARTS)
+    benches = []
+    for number in range(len(orders)):
+        with BenchBoard(tmp_path, number + 1) as bench:
+            bench.pulls_after_bytes = (number * PARTS + part) * 47  # over the 9,400 bytes of a whole run
+            options = QUICK._replace(attempts=4)
+            BatchRun(inventory_path, "b", [bench.port], options, partial(plug_after_failure, bench)).run(orders)
+        benches.append(bench)
+    with Inventory(inventory_path) as inventory:
+        assert Batch(inventory, "b").is_done()
+        check_after_interruptions(inventory, benches)
+
+
+def plug_after_failure(bench: BenchBoard, row: Row) -> None:
+    if row.stage == "failed":
+        bench.plug()

@@ -101,6 +101,8 @@ def test_selftest_tells_the_fault_and_its_exit_code(typist: Typist, new_board: N
     answer = typist.type("selftest", board.port, "--gnss-s", "3", expect=6)
     assert "FAIL  battery" in answer
     assert "look at: the battery" in answer
+    parts = json.loads(typist.type("selftest", board.port, "--gnss-s", "3", "--json", expect=6))["parts"]
+    assert [part["part"] for part in parts if not part["passed"]] == ["battery"]
 
 
 def test_batch_from_orders_to_report_and_labels(typist: Typist, new_board: NewBoard, tmp_path: Path) -> None:

@@ -157,15 +157,3 @@ def test_cable_that_is_pulled_anywhere_costs_nothing(new_board: NewBoard, invent
         for bench in benches:
             interrupted(bench, inventory, random_bytes.randrange(9_000))
         check_after_interruptions(inventory, benches)
-
-
-@pytest.mark.soak
-def test_200_pulled_cables_make_no_duplicate_and_lose_no_row(new_board: NewBoard, inventory_path: Path) -> None:
-    with Inventory(inventory_path) as inventory:
-        benches = []
-        for number in range(1, 201):
-            bench = new_board(number)
-            interrupted(bench, inventory, number * 47)  # one every 47 bytes of the 9,400 that a whole run takes
-            bench.pull()
-            benches.append(bench)
-        check_after_interruptions(inventory, benches)

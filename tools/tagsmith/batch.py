@@ -29,7 +29,7 @@ WORTH_A_RETRY = (BoardError, CheckError, PortError)
 
 
 class Row(NamedTuple):
-    """One port, now. stage: "wait", "detect", "write", "connect", "test", "ready", "failed"; share: of that stage, 0 to 1."""
+    """One port, now. stage: wait, detect, write, connect, test, ready or failed; share: of that stage, 0 to 1."""
 
     port: str
     stage: str

@@ -100,7 +100,7 @@ class Inventory:
     def __init__(self, path: Path, who: str | None = None, clock: Callable[[], float] = time.time) -> None:
         self.path = path
         self.connection = store.connect(path)
-        self._who = who or getpass.getuser()
+        self._who = who or _login_name()
         self._clock = clock
 
     def __enter__(self) -> "Inventory":
@@ -414,6 +414,13 @@ class Inventory:
             "INSERT INTO audit (at_s, who, action, tag_id, generation, detail) VALUES (?, ?, ?, ?, ?, ?)",
             (self.now_s(), self._who, action, tag_id, generation, detail),
         )
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
 
 
 def _beacon_key(identity: sqlite3.Row) -> bytes:

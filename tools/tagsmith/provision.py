@@ -16,7 +16,7 @@ from tagsmith.output import ShowProgress, silent
 from tagsmith.rawrepl import Board
 from tagsmith.selftest import PARTS, Limits, Verdict, judge, missing
 from tagwire.counter import generation_of, make_counter
-from tagwire.provision import Provision, encode_counter, encode_provision
+from tagwire.provision import Provision, encode_provision
 
 
 class Done(NamedTuple):
@@ -90,7 +90,7 @@ def provision_board(
         generation = 0 if newest is None else newest.generation + 1
     on_progress("write", 0.0)
     provision = inventory.begin(tag_id, generation, found.chip, again or "")
-    board.run("store", [encode_provision(provision), encode_counter(make_counter(generation, 0))])
+    board.run("store", [encode_provision(provision), make_counter(generation, 0)])
     on_progress("write", 0.5)
     if not _reads_back(board, provision):
         raise CheckError(
@@ -117,12 +117,12 @@ def _step(inventory: Inventory, found: Found, again: str | None) -> Step:
 
 
 def _reads_back(board: Board, provision: Provision) -> bool:
-    """Whether the board's flash holds exactly this identity, and a counter of its generation in each place it knows."""
+    """Whether the board's flash holds exactly this identity, and a counter of its generation in each place."""
     values = board.run("check")
     if not values or values[0].get("provision") != hashlib.sha256(encode_provision(provision)).hexdigest():
         return False
-    counters = [limit for limit in values[0]["limits"] if limit is not None]
-    return bool(counters) and all(generation_of(counter) == provision.generation for counter in counters)
+    limits = values[0]["limits"]
+    return None not in limits and all(generation_of(limit) == provision.generation for limit in limits)
 
 
 def run_selftest(

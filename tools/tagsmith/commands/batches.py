@@ -21,6 +21,7 @@ from tagsmith.commands.bench_options import (
     GnssSeconds,
     InventoryFile,
     Why,
+    end_with,
     limits_of,
 )
 from tagsmith.commands.sources import Firmware, Json, content, firmware_files, write
@@ -98,10 +99,11 @@ def run(
     _print(batch_name, lines, json)
     if not is_done:
         ready = sum(job.state == jobs.READY for job in lines)
-        raise BatchError(
+        error = BatchError(
             f"{ready} of {len(lines)} tags of batch {batch_name} are ready.",
             "the same command with the boards that are missing; `tagsmith batch release` gives a lost one up",
         )
+        end_with(error, as_json=json)
 
 
 def show(batch: BatchName, inventory: InventoryFile = DEFAULT_INVENTORY, json: Json = False) -> None:
@@ -165,7 +167,7 @@ def _print(name: str, lines: list[Job], as_json: bool) -> None:
 
 @contextmanager
 def _watching(ports: list[str], *, as_json: bool) -> Iterator[Callable[[Row], None]]:
-    """A table with a row per port on a terminal; elsewhere a line, or with --json an object, per change of stage."""
+    """A table with a row per port on a terminal; elsewhere a line, with --json an object, per change of stage, on standard error."""
     console = Console(stderr=True)
     lock = threading.Lock()
     rows = {port: Row(port, "wait", 0.0, None, 0, "") for port in ports}
@@ -192,7 +194,9 @@ def _watching(ports: list[str], *, as_json: bool) -> Iterator[Callable[[Row], No
 
 def _tell(console: Console, row: Row, as_json: bool) -> None:
     if as_json:
-        print(json_lines.dumps(row._asdict(), ensure_ascii=False), flush=True)
+        console.print(
+            json_lines.dumps(row._asdict(), ensure_ascii=False), highlight=False, markup=False, soft_wrap=True
+        )
     else:
         name = "" if row.tag_id is None else f" tag {row.tag_id}"
         console.print(

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from tagsmith.errors import BenchError
 from tagsmith.firmware_rules import check_board, parse_setting
 from tagsmith.identity import parse_id, readable_id
 from tagsmith.inventory import Order
@@ -69,6 +70,13 @@ def company_id_of(text: str) -> int:
 def limits_of(gnss_s: int) -> Limits:
     """The self test's limits with this patience."""
     return Limits(gnss_s=gnss_s)
+
+
+def end_with(error: BenchError, *, as_json: bool) -> NoReturn:
+    """End a command whose result is printed already; with --json that result is the one answer, and the code tells."""
+    if as_json:
+        raise typer.Exit(error.exit_code)
+    raise error
 
 
 def tag_name(tag_id: int) -> str:

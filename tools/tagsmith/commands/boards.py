@@ -19,6 +19,7 @@ from tagsmith.commands.bench_options import (
     Reference,
     SettingOptions,
     Why,
+    end_with,
     limits_of,
     order_of,
     tag_id_of,
@@ -101,9 +102,10 @@ def provision(
         note("company id 0xFFFF is for tests only: --company-id with your own before tags leave the house")
     if not done.passed:
         faulty = ", ".join(verdict.part for verdict in done.verdicts if not verdict.passed)
-        raise CheckError(
+        error = CheckError(
             f"The self test found a fault: {faulty}.", "repair it, then the same command again; the identity stays"
         )
+        end_with(error, as_json=json)
 
 
 def whoami(port: PortArgument, baud: Baud = BAUD, json: Json = False) -> None:
@@ -137,7 +139,8 @@ def selftest(
         live.restart()
     result({"chip": found.chip, "parts": verdict_values(verdicts)}, verdict_lines(verdicts), as_json=json)
     if not all(verdict.passed for verdict in verdicts):
-        raise CheckError("The self test found a fault.", "what it says to look at, then the same command again")
+        error = CheckError("The self test found a fault.", "what it says to look at, then the same command again")
+        end_with(error, as_json=json)
 
 
 def dump(
