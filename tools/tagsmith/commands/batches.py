@@ -167,7 +167,7 @@ def _print(name: str, lines: list[Job], as_json: bool) -> None:
 
 @contextmanager
 def _watching(ports: list[str], *, as_json: bool) -> Iterator[Callable[[Row], None]]:
-    """A table with a row per port on a terminal; elsewhere a line, with --json an object, per change of stage, on standard error."""
+    """On standard error: a table with a row per port; not on a terminal a line, with --json an object, per change."""
     console = Console(stderr=True)
     lock = threading.Lock()
     rows = {port: Row(port, "wait", 0.0, None, 0, "") for port in ports}
@@ -194,14 +194,11 @@ def _watching(ports: list[str], *, as_json: bool) -> Iterator[Callable[[Row], No
 
 def _tell(console: Console, row: Row, as_json: bool) -> None:
     if as_json:
-        console.print(
-            json_lines.dumps(row._asdict(), ensure_ascii=False), highlight=False, markup=False, soft_wrap=True
-        )
+        text = json_lines.dumps(row._asdict(), ensure_ascii=False)
     else:
         name = "" if row.tag_id is None else f" tag {row.tag_id}"
-        console.print(
-            f"{row.port}:{name} {row.stage} {row.said}".rstrip(), highlight=False, markup=False, soft_wrap=True
-        )
+        text = f"{row.port}:{name} {row.stage} {row.said}".rstrip()
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(rows: dict[str, Row]) -> Table:

@@ -29,7 +29,6 @@ from tagsmith.commands.sources import Json, PortArgument
 from tagsmith.errors import FileError
 from tagsmith.inventory import Inventory
 from tagsmith.rawrepl import BAUD
-from tagwire.__main__ import main as tagwire_main
 from tagwire.errors import DecodeError
 from tagwire.fields import resolve_time
 from tagwire.keyring import KeyringEntry, load_keyring, write_keyring
@@ -152,6 +151,8 @@ def decode(
     json: Json = False,
 ) -> None:
     """Explain a beacon byte by byte, or a batch from MQTT. The inventory's keys open it, or those of --keyring."""
+    from tagwire.__main__ import main as tagwire_main  # numpy loads with it
+
     arguments = ["decode", *what, "--company-id", str(company_id_of(company_id))]
     if json:
         arguments.append("--json")
