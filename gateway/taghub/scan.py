@@ -20,8 +20,8 @@ ROWS_MAX = 1000  # anyone may send any tag id: the row that was silent longest m
 
 
 class Row(NamedTuple):
-    """One tag. reports: of this tag, repeats included. counter: its low 16 bits until a sample was opened, then whole.
-    sample: the last authentic one, None while there was none."""
+    """One tag, or one id as it was sent where no key is at hand. reports: of it, repeats included. counter: its low 16
+    bits until a sample was opened, then whole. sample: the last authentic one, None while there was none."""
 
     tag_id: int
     reports: int
@@ -37,33 +37,40 @@ class Scan:
     def __init__(self, keyring: Iterable[KeyringEntry]) -> None:
         self._intake = Intake(Registry(keyring))
         self._rows: dict[int, Row] = {}
+        self._tag_of_name: dict[bytes, int] = {}
 
     @property
     def counts(self) -> dict[str, int]:
         return self._intake.counts
 
-    def take(self, reports: list[Heard]) -> list[Accepted]:
+    def take(self, reports: Iterable[Heard]) -> list[Accepted]:
         """The new authentic samples among these reports."""
-        accepted = self._intake.take(reports)
-        for t_us, rssi_dbm, payload in reports:
+        accepted: list[Accepted] = []
+        for report in reports:
+            samples = self._intake.take([report])
+            accepted += samples
             try:
-                header = parse_header(payload)
+                tag_id = parse_header(report.payload).tag_id
             except DecodeError:
                 continue
-            before = self._rows.pop(header.tag_id, None)  # and back in at the end: the dict stays sorted by age
-            if before is None and len(self._rows) >= ROWS_MAX:
-                del self._rows[next(iter(self._rows))]
-            self._rows[header.tag_id] = Row(
-                header.tag_id,
-                1 + (before.reports if before else 0),
-                t_us,
-                rssi_dbm,
-                before.counter if before and before.sample else header.counter_low,
-                before.sample if before else None,
-            )
-        for sample in accepted:
-            self._rows[sample.tag_id] = self._rows[sample.tag_id]._replace(counter=sample.counter, sample=sample)
+            name = report.payload[:5]
+            if len(self._tag_of_name) >= ROWS_MAX:
+                self._tag_of_name.clear()  # whoever is still there is named again with its next sample
+            for sample in samples:
+                self._tag_of_name[name] = sample.tag_id  # the id as it was sent may be a private one
+                self._enter(sample.tag_id, report, sample)
+            if not samples:
+                self._enter(self._tag_of_name.get(name, tag_id), report, None)
         return accepted
+
+    def _enter(self, tag_id: int, report: Heard, sample: Accepted | None) -> None:
+        before = self._rows.pop(tag_id, None)  # and back in at the end: the dict stays sorted by age
+        if before is None and len(self._rows) >= ROWS_MAX:
+            del self._rows[next(iter(self._rows))]
+        reports = 1 if before is None else before.reports + 1
+        sample = sample or (before.sample if before else None)
+        counter = sample.counter if sample else parse_header(report.payload).counter_low
+        self._rows[tag_id] = Row(tag_id, reports, report.t_us, report.rssi_dbm, counter, sample)
 
     def rows(self) -> list[Row]:
         """Tags by id."""
