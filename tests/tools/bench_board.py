@@ -108,6 +108,11 @@ class BenchBoard:
             if self._process is None:
                 self._start(PWRON_RESET)
 
+    def type_in(self, keys: bytes) -> None:
+        """The board's console receives this, as if the line had made it up."""
+        with self._lock:
+            os.write(self._console, keys)
+
     def pull(self, *, battery: bool = False) -> None:
         """The cable goes out; without a battery the board loses power in the same moment."""
         with self._lock:

@@ -3,6 +3,7 @@
 import os
 import pty
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,6 +94,22 @@ def test_cable_that_is_pulled_is_one_sentence_without_the_key(new_board: Callabl
             board.run("store", [SECRET * 100, SECRET])
     assert caught.value.__cause__ is None
     assert SECRET.hex() not in repr(caught.value)
+
+
+@pytest.mark.parametrize("noise", [b"\x02", b"\x04"])
+def test_prompt_that_was_lost_gets_no_key(
+    new_board: Callable[..., BenchBoard], capsys: pytest.CaptureFixture[str], noise: bytes
+) -> None:
+    bench = new_board()
+    with board_on(bench.port) as board:
+        bench.type_in(noise)  # leaves the raw prompt: the friendly one would echo a script, and the key in it
+        time.sleep(0.2)
+        before = bench.passed_bytes
+        with pytest.raises(BoardError, match="stopped answering") as caught:
+            board.run("store", [SECRET * 100, 0])
+        assert bench.passed_bytes - before < 500, "the script was not even sent"
+    assert SECRET.hex() not in repr(caught.value)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_restarted_board_runs_and_can_be_interrupted_again(new_board: Callable[..., BenchBoard]) -> None:

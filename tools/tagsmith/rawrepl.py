@@ -26,6 +26,7 @@ RESET_AFTER_S = 1.5  # without an answer the board is reset once: a tag in deep 
 QUIET_S = 0.1  # no USB bridge holds bytes back for longer
 WRITE_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
+PROMPT_TIMEOUT_S = 3.0
 HEARD_BYTES_MAX = 65_536
 LINE_MARK = "@"  # starts a line of JSON from one of our scripts; the application may print what it likes
 _LINE_FAULTS = (TransportError, OSError, struct.error, UnicodeDecodeError)
@@ -42,6 +43,16 @@ class _Transport(SerialTransport):  # type: ignore[misc]
         self.use_raw_paste = True
         self.mounted = False
         self.is_pty = False
+
+    def exec_raw_no_follow(self, command: str) -> None:
+        """As mpremote's, but nothing is printed, and nothing sent before the board has acknowledged raw paste mode: a
+        board that restarted is at its friendly prompt, which would echo it."""
+        if not self.read_until(1, b">", PROMPT_TIMEOUT_S).endswith(b">"):
+            raise TransportError("no prompt")
+        self.serial.write(b"\x05A\x01")
+        if self.serial.read(2) != b"R\x01":
+            raise TransportError("no raw paste mode")
+        self.raw_paste_write(command.encode())
 
 
 class Board:
