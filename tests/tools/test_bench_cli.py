@@ -173,6 +173,11 @@ def test_backup_and_restore(typist: Typist, tmp_path: Path) -> None:
         (["inventory", "restore", "/none.db", "--next-id", "1"], 5, "There is no file"),
         (["decode", "00"], 5, ""),
         (["sniff", "--radio", "morse"], 2, "is none of bleak"),
+        (["sniff", "--radio", "bumble:x"], 2, "is none of bleak"),
+        (["sniff", "--radio", "bumble:tcp-client:127.0.0.1:1"], 3, "the controller cannot be used"),
+        (["label", "1", "-o", "/proc/x"], 8, "There is no tag 1"),
+        (["inventory", "export", "/proc/x/keyring.jsonl"], 5, "/proc/x/keyring.jsonl cannot be written"),
+        (["inventory", "init", "--ids", "1-9"], 8, "exists already"),
         (["sniff", "--keyring", "/none.jsonl"], 5, "/none.jsonl cannot be read"),
     ],
 )

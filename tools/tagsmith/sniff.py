@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from tagsmith.errors import BenchError, PortError, ToolError
 
 try:
+    from pydantic import ValidationError
+
     from taghub.clock import SystemClock
     from taghub.errors import TaghubError
     from taghub.intake import Accepted
@@ -25,12 +27,13 @@ def radio_named(text: str, company_id: int) -> Radio:
     """The radio that is meant: "bleak", "bleak:hci1", "bumble:usb:0", "air:127.0.0.1:7700". Raises ValueError."""
     kind, _, place = text.partition(":")
     clock = SystemClock()
-    if kind == "bleak":
-        return make_radio(BleakSettings(kind="bleak", adapter=place or None, required=True), company_id, clock)
-    if kind == "bumble":
-        return make_radio(BumbleSettings(kind="bumble", transport=place, required=True), company_id, clock)
-    if kind == "air":
-        return make_radio(AirSettings(kind="air", listen=place, required=True), company_id, clock)
+    with contextlib.suppress(ValidationError):
+        if kind == "bleak":
+            return make_radio(BleakSettings(kind="bleak", adapter=place or None, required=True), company_id, clock)
+        if kind == "bumble":
+            return make_radio(BumbleSettings(kind="bumble", transport=place, required=True), company_id, clock)
+        if kind == "air":
+            return make_radio(AirSettings(kind="air", listen=place, required=True), company_id, clock)
     raise ValueError(f"{text!r} is none of bleak, bleak:hci1, bumble:usb:0, air:127.0.0.1:7700")
 
 

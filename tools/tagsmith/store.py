@@ -87,8 +87,8 @@ BEGIN SELECT RAISE(ABORT, 'a key never moves to another board'); END;
 
 def create(path: Path, first_id: int, last_id: int) -> None:
     """A new inventory that gives out the ids first_id to last_id. Raises InventoryError when the file exists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         raise InventoryError(
@@ -175,6 +175,7 @@ def copy(source: sqlite3.Connection, target: Path, *, backup: bool, next_id: int
     Raises InventoryError when the target exists or cannot be written.
     """
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         raise InventoryError(f"{target} cannot be written: {error.strerror}.", "another file name") from None

@@ -39,7 +39,6 @@ def label(
         write(output, pdf(labels, SHEETS[sheet], skip))
         files = [str(output)]
     else:
-        output.mkdir(parents=True, exist_ok=True)
         files = [str(output / f"{readable_id(item.tag_id)}.png") for item in labels]
         for file, item in zip(files, labels, strict=True):
             write(Path(file), png(item))

@@ -55,6 +55,7 @@ def content(path: Path) -> bytes:
 def write(path: Path, data: bytes) -> None:
     """Writes a file. Raises FileError."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}.", "another place for the file") from None

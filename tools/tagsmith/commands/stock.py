@@ -28,7 +28,6 @@ from tagsmith.identity import TAG_ID_MAX, readable_id
 from tagsmith.inventory import Calibration, Inventory, TagRow
 from tagsmith.orders import DEFAULT_BOARD, OrderFault, csv_text, parse_tags
 from tagsmith.output import result
-from tagwire.errors import EncodeError
 from tagwire.keyring import write_keyring
 
 QUANTITIES = ("temperature", "humidity", "battery")
@@ -196,8 +195,8 @@ def export(
         entries = stock.keyring(None if tag is None else [tag_id_of(text) for text in tag], expires_s)
     try:
         write_keyring(keyring, entries)
-    except (OSError, EncodeError) as error:
-        raise FileError(f"{keyring} cannot be written: {error}.", "another folder") from None
+    except OSError as error:
+        raise FileError(f"{keyring} cannot be written: {error.strerror}.", "another folder") from None
     result({"keyring": str(keyring), "tags": len(entries)}, f"{keyring}: {len(entries)} tags", as_json=json)
 
 
@@ -303,7 +302,6 @@ def restore(
         known = source.execute("SELECT value FROM bench WHERE name = 'next_id'").fetchone()[0]
         if next_id < known:
             raise FileError(f"The backup itself gave out ids up to {known - 1}.", f"--next-id {known} or more")
-        inventory.parent.mkdir(parents=True, exist_ok=True)
         store.copy(source, inventory, backup=False, next_id=next_id)
     finally:
         source.close()

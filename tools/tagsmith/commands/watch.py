@@ -29,6 +29,7 @@ from tagsmith.commands.sources import Json, PortArgument
 from tagsmith.errors import FileError
 from tagsmith.inventory import Inventory
 from tagsmith.rawrepl import BAUD
+from tagwire.beacon import parse_header
 from tagwire.errors import DecodeError
 from tagwire.fields import resolve_time
 from tagwire.keyring import KeyringEntry, load_keyring, write_keyring
@@ -153,18 +154,34 @@ def decode(
     """Explain a beacon byte by byte, or a batch from MQTT. The inventory's keys open it, or those of --keyring."""
     from tagwire.__main__ import main as tagwire_main  # numpy loads with it
 
-    arguments = ["decode", *what, "--company-id", str(company_id_of(company_id))]
+    number = company_id_of(company_id)
+    arguments = ["decode", *what, "--company-id", str(number)]
     if json:
         arguments.append("--json")
     with tempfile.TemporaryDirectory() as folder:
-        if keyring is None and inventory.is_file():
-            keyring = Path(folder, "inventory")
-            write_keyring(keyring, _entries(None, inventory))
+        if keyring is None:
+            # The inventory's key for this one tag, if it has one; the clear part can be explained without.
+            tag_id = _tag_id_in(" ".join(what), number)
+            entries = [entry for entry in _entries(None, inventory) if entry.tag_id == tag_id]
+            if entries:
+                keyring = Path(folder, "keyring")
+                write_keyring(keyring, entries)
         if keyring is not None:
             arguments += ["--keyring", str(keyring)]
         code = tagwire_main(arguments)
     if code:
         raise typer.Exit(FileError.exit_code if code == 1 else code)
+
+
+def _tag_id_in(text: str, company_id: int) -> int | None:
+    """Whose beacon these digits are; None when they are none."""
+    from tagwire.explain import split
+
+    try:
+        _, frame = split(bytes.fromhex(text.replace(":", "").replace("-", "")), company_id)
+        return parse_header(frame).tag_id
+    except (ValueError, DecodeError):
+        return None
 
 
 def _entries(keyring: Path | None, inventory: Path) -> list[KeyringEntry]:
