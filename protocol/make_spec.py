@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+import spec_beacons
 import spec_sessions
 from tagwire import batch, reference, seal
 from vector_cases.beacons import beacons
@@ -53,7 +54,7 @@ def body_table() -> str:
 def batch_table() -> str:
     return table(
         "id|column|smallest|largest",
-        [[c.id, f"`{name}`", f"{c.minimum:,}", f"{c.maximum:,}"] for name, c in batch.COLUMNS.items()],
+        [[c.id, f"`{name}`", f"{c.minimum:,}", f"{c.maximum:,}"] for name, c in {**batch.COLUMNS, **batch.FOREIGN_COLUMNS}.items()],
     )
 
 
@@ -103,7 +104,7 @@ def example() -> str:
     return "```\n" + "\n".join(lines) + "\n```"
 
 
-PARTS = {"body": body_table, "batch": batch_table, "example": example, **spec_sessions.PARTS}
+PARTS = {"body": body_table, "batch": batch_table, "example": example, **spec_beacons.PARTS, **spec_sessions.PARTS}
 
 
 def generated(text: str) -> str:

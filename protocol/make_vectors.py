@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vector_cases.air import air
+from vector_cases.alarms import alarms
 from vector_cases.batches import batches
 from vector_cases.beacons import beacons
 from vector_cases.bodies import bodies
@@ -19,16 +20,21 @@ from vector_cases.bundles import bundles
 from vector_cases.commands import commands
 from vector_cases.histories import histories
 from vector_cases.keys import keys
+from vector_cases.private_ids import private_ids
 from vector_cases.provisioning import provisioning
 from vector_cases.receiver import receiver
+from vector_cases.services import services
 from vector_cases.sessions import sessions
 
 FOLDER = Path(__file__).with_name("vectors")
 
 FILES = {
     "body.json": bodies,
+    "alarm.json": alarms,
     "keys.json": keys,
+    "private.json": private_ids,
     "beacon.json": beacons,
+    "service.json": services,
     "receiver.json": receiver,
     "provision.json": provisioning,
     "batch.json": batches,

@@ -7,7 +7,8 @@ import numpy as np
 
 from taghub.intake import Accepted
 from tagwire import fields
-from tagwire.batch import COLUMNS, FLAG_UNCONFIRMED, RSSI_STEP_DB, SAFE_SAMPLES, Batch, encode_batch
+from tagwire.batch import COLUMNS, FLAG_ALARM, FLAG_UNCONFIRMED, RSSI_STEP_DB, SAFE_SAMPLES, Batch, encode_batch
+from tagwire.beacon import KIND_ALARM
 from tagwire.bulk import Int64s, unpack_bodies
 from tagwire.fields import BODY_BYTES
 
@@ -72,12 +73,14 @@ def columns(samples: list[Accepted]) -> dict[str, Int64s]:
 
     A sample whose tag does not know the time is stamped with its first hearing, and says so by TIME_ESTIMATED.
     """
-    tag_ids, counters, bodies, t_us, rssi_dbm, unconfirmed = zip(*samples, strict=True)
+    tag_ids, counters, bodies, t_us, rssi_dbm, unconfirmed, byte0 = zip(*samples, strict=True)
     codes = unpack_bodies(np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, BODY_BYTES))
     # A hub whose clock is absurdly wrong still delivers: the ends leave room for a sample's age.
     heard_s = np.clip(np.array(t_us, np.int64) // 1_000_000, fields.TIME_WINDOW_S, _LATEST_S)
     half_s = fields.TIME_WINDOW_S // 2
     nearest_s = heard_s - half_s + (codes.time * fields.TIME_STEP_S - heard_s + half_s) % fields.TIME_WINDOW_S
+    first = np.frombuffer(bytes(unconfirmed), np.uint8).astype(np.int64)
+    kind = np.frombuffer(bytes(byte0), np.uint8) >> 2 & 3
     untimed = codes.time_quality == fields.TIME_UNKNOWN
     time_s = np.where(untimed, heard_s, nearest_s)
     return {
@@ -94,5 +97,5 @@ def columns(samples: list[Accepted]) -> dict[str, Int64s]:
         "quality": np.where(untimed, fields.TIME_ESTIMATED, codes.time_quality),
         "heard": heard_s - time_s,
         "rssi": np.array(rssi_dbm, np.int64) // RSSI_STEP_DB,
-        "flags": np.array(unconfirmed, np.int64) * FLAG_UNCONFIRMED,
+        "flags": first * FLAG_UNCONFIRMED | (kind == KIND_ALARM) * FLAG_ALARM,
     }

@@ -12,8 +12,8 @@ import cbor2
 import numpy as np
 from numpy.typing import NDArray
 
-from tagwire import fields
-from tagwire.bulk import NOT_AVAILABLE, CodeColumns, from_codes
+from tagwire import alarm, fields
+from tagwire.bulk import NOT_AVAILABLE, CodeColumns, from_codes, reasons_of
 from tagwire.columns import decode_column, encode_column
 from tagwire.errors import REASON_FORMAT, DecodeError, EncodeError
 
@@ -25,6 +25,7 @@ SAFE_SAMPLES = 2_000  # so many fit MAX_BATCH_BYTES whatever their values: 221 b
 HUB_NAME_BYTES_MAX = 64
 
 FLAG_UNCONFIRMED = 1
+FLAG_ALARM = 2  # an alarm: its reason stands in the position codes as in the beacon's body, see tagwire.alarm
 RSSI_STEP_DB = 4
 
 
@@ -74,7 +75,10 @@ class Batch(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One sample of a batch. `reading.time_s` is full Unix time; `rssi_dbm` is the middle of a 4 dB step."""
+    """One sample of a batch. `reading.time_s` is full Unix time; `rssi_dbm` is the middle of a 4 dB step.
+
+    alarm_reason: an alarm.REASON_* or a reserved number up to 15, None where the sample is no alarm.
+    """
 
     tag_id: int
     counter: int
@@ -82,6 +86,7 @@ class Sample(NamedTuple):
     heard_s: int
     rssi_dbm: int
     unconfirmed: bool
+    alarm_reason: int | None = None
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -197,18 +202,29 @@ def samples(batch: Batch) -> list[Sample]:
         np.zeros_like(time_s),  # the batch has the full time
         quality,
     )
-    readings = from_codes(codes)._replace(time_s=np.where(quality == fields.TIME_UNKNOWN, NOT_AVAILABLE, time_s))
+    alarms = columns["flags"] & FLAG_ALARM != 0
+    readings = from_codes(codes, alarms)
+    readings = readings._replace(time_s=np.where(quality == fields.TIME_UNKNOWN, NOT_AVAILABLE, time_s))
     values = np.stack(readings).astype(object)
     values[values == NOT_AVAILABLE] = None
     return [
-        Sample(tag_id, counter, fields.Reading(*row), heard_s, rssi_dbm, bool(flags & FLAG_UNCONFIRMED))
-        for tag_id, counter, row, heard_s, rssi_dbm, flags in zip(
+        Sample(
+            tag_id,
+            counter,
+            fields.Reading(*row),
+            heard_s,
+            rssi_dbm,
+            bool(flags & FLAG_UNCONFIRMED),
+            reason if flags & FLAG_ALARM else None,
+        )
+        for tag_id, counter, row, heard_s, rssi_dbm, flags, reason in zip(
             columns["tag"].tolist(),
             columns["counter"].tolist(),
             values.T.tolist(),
             (time_s + columns["heard"]).tolist(),
             (columns["rssi"] * RSSI_STEP_DB + RSSI_STEP_DB // 2).tolist(),
             columns["flags"].tolist(),
+            reasons_of(codes).tolist(),
             strict=True,
         )
     ]
@@ -216,6 +232,18 @@ def samples(batch: Batch) -> list[Sample]:
 
 FIX_WORDS = ("none", "5 m", "15 m", "50 m", "poor", "10 min old", "1 h old", "1 d old")
 MOTION_WORDS = ("unknown", "still", "moving", "unknown")
+ALARM_WORDS = {
+    alarm.REASON_UNSPECIFIED: "unspecified",
+    alarm.REASON_TEMPERATURE_HIGH: "temperature high",
+    alarm.REASON_TEMPERATURE_LOW: "temperature low",
+    alarm.REASON_HUMIDITY_HIGH: "humidity high",
+    alarm.REASON_HUMIDITY_LOW: "humidity low",
+    alarm.REASON_BATTERY_LOW: "battery low",
+    alarm.REASON_OPENED: "opened",
+    alarm.REASON_SHOCK: "shock",
+    alarm.REASON_SENSOR_FAULT: "sensor fault",
+    alarm.REASON_CLEARED: "cleared",
+}
 TIME_WORDS = ("unknown", "estimated", "hub", "gnss")
 
 
@@ -241,6 +269,8 @@ def to_json_lines(batch: Batch) -> str:
             "rssi_dbm": sample.rssi_dbm,
             "unconfirmed": sample.unconfirmed,
         }
+        if sample.alarm_reason is not None:
+            row["alarm"] = ALARM_WORDS.get(sample.alarm_reason, str(sample.alarm_reason))
         lines.append(json.dumps(row, separators=(",", ":"), ensure_ascii=False))
     return "".join(line + "\n" for line in lines)
 

@@ -10,21 +10,24 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from numpy.typing import ArrayLike, NDArray
 
-from tagwire import fields
+from tagwire import alarm, fields
 from tagwire.beacon import (
     ADVERTISEMENT_BYTES,
     BEACON_BYTES,
     HEADER_BYTES,
     HINT_BACKLOG,
     HINT_CONNECTABLE,
+    HINT_PRIVATE,
+    KIND_ALARM,
     KIND_SAMPLE,
     MIC_BYTES,
+    NAME_BYTES,
     VERSION,
     advertisement,
 )
 from tagwire.errors import REASON_LENGTH, DecodeError, EncodeError
 from tagwire.fields import BODY_BYTES
-from tagwire.seal import KEY_BYTES, NONCE_BYTES
+from tagwire.seal import KEY_BYTES, NONCE_BYTES, aes128
 
 Int64s = NDArray[np.int64]
 Bytes2D = NDArray[np.uint8]
@@ -115,14 +118,51 @@ def to_codes(readings: ReadingColumns) -> CodeColumns:
     )
 
 
-def from_codes(codes: CodeColumns) -> ReadingColumns:
-    """The readings that codes stand for, as `fields.from_codes`: `time_s` is only known modulo 4,096 s."""
+def with_reasons(codes: CodeColumns, reasons: ArrayLike) -> CodeColumns:
+    """Samples' codes as those of alarms, as `alarm.with_reason`. Raises EncodeError for a reason beyond 4 bits."""
+    bits = np.asarray(reasons, np.int64)
+    if bits.size and (bits.min() < 0 or bits.max() > alarm.REASON_MAX):
+        raise EncodeError("a reason is out of range")
+    cells = (
+        np.where(column == not_available, column >> 2, np.minimum(column >> 2, (not_available >> 2) - 1))
+        for column, not_available in ((codes.latitude, fields.LATITUDE_NA), (codes.longitude, fields.LONGITUDE_NA))
+    )
+    latitude, longitude = (cell << 2 for cell in cells)
+    return codes._replace(latitude=latitude | bits & 3, longitude=longitude | bits >> 2)
+
+
+def reasons_of(codes: CodeColumns) -> Int64s:
+    """The reasons in alarms' codes; of rows that are no alarm, a number without a meaning."""
+    return np.asarray(codes.latitude & 3 | (codes.longitude & 3) << 2)
+
+
+def from_codes(codes: CodeColumns, alarms: NDArray[np.bool_] | None = None) -> ReadingColumns:
+    """The readings that codes stand for, as `fields.from_codes`: `time_s` is only known modulo 4,096 s.
+
+    Where `alarms` is true, a row is read as `alarm.alarm_reading` does: its position is the middle of a cell.
+    """
     (latitude, longitude, temperature, humidity, battery, fix, motion, time, quality) = (
         np.asarray(column, np.int64) for column in codes
     )
     no_position = (fix == fields.FIX_NONE) | (latitude > fields.LATITUDE_MAX) | (longitude > fields.LONGITUDE_MAX)
     latitude_e7 = (latitude * fields.LATITUDE_SPAN_E7 + fields.LATITUDE_MAX // 2) // fields.LATITUDE_MAX
     longitude_e7 = (longitude * fields.LONGITUDE_SPAN_E7 + fields.LONGITUDE_MAX // 2) // fields.LONGITUDE_MAX
+    if alarms is not None:
+        cells = latitude >> 2, longitude >> 2
+        no_cell = (fix == fields.FIX_NONE) | (cells[0] == alarm.LATITUDE_CELL_NA)
+        no_position = np.where(alarms, no_cell | (cells[1] == alarm.LONGITUDE_CELL_NA), no_position)
+        middles = (
+            ((8 * cell + 3) * span + largest) // (2 * largest)
+            for cell, span, largest in zip(
+                cells,
+                (fields.LATITUDE_SPAN_E7, fields.LONGITUDE_SPAN_E7),
+                (fields.LATITUDE_MAX, fields.LONGITUDE_MAX),
+                strict=True,
+            )
+        )
+        latitude_e7, longitude_e7 = (
+            np.where(alarms, middle, plain) for middle, plain in zip(middles, (latitude_e7, longitude_e7), strict=True)
+        )
     temperature_mc = temperature * fields.TEMPERATURE_STEP_MC + fields.TEMPERATURE_MIN_MC
     return ReadingColumns(
         np.where(no_position, NOT_AVAILABLE, latitude_e7 - fields.LATITUDE_SPAN_E7 // 2),
@@ -179,13 +219,29 @@ def _rows(frames: Bytes2D) -> list[bytes]:
     return frames.view(f"V{frames.shape[1]}").ravel().tolist()
 
 
+def private_names(id_keys: Sequence[bytes], epochs: ArrayLike) -> Bytes2D:
+    """What each K_id calls its tag in its epoch, as `beacon.private_name`: uint8[n, 6]."""
+    blocks = np.zeros((len(id_keys), KEY_BYTES), np.uint8)
+    blocks[:, :4] = np.asarray(epochs).astype("<u4").view(np.uint8).reshape(-1, 4)
+    sealed = b"".join([aes128(key)(block)[:NAME_BYTES] for key, block in zip(id_keys, _rows(blocks), strict=True)])
+    return np.frombuffer(sealed, np.uint8).reshape(-1, NAME_BYTES)
+
+
 def seal_beacons(
-    keys: Sequence[bytes], tag_ids: ArrayLike, counters: ArrayLike, bodies: Bytes2D, hints: ArrayLike = 0
+    keys: Sequence[bytes],
+    tag_ids: ArrayLike,
+    counters: ArrayLike,
+    bodies: Bytes2D,
+    hints: ArrayLike = 0,
+    kinds: ArrayLike = KIND_SAMPLE,
+    names: Bytes2D | None = None,
+    epochs: ArrayLike = 0,
 ) -> Bytes2D:
     """n beacons, uint8[n, 24], each the one that `beacon.seal_beacon` makes.
 
-    `keys` holds K_beacon of each row, 16 bytes; `tag_ids` and `counters` are integer arrays, `hints` an array or one
-    value for all. Under one tag's counter the body must never change. Raises EncodeError.
+    `keys` holds K_beacon of each row, 16 bytes; `tag_ids` and `counters` are integer arrays, `hints`, `kinds` and
+    `epochs` arrays or one value for all. `names`, from `private_names`, makes all ids private. Under one tag's counter
+    body and kind must never change. Raises EncodeError.
     """
     ids, full_counters = np.asarray(tag_ids, np.int64), np.asarray(counters, np.int64)
     n = len(keys)
@@ -196,15 +252,22 @@ def seal_beacons(
     for values in (ids, full_counters):
         if n and (values.min() < 0 or values.max() > 0xFFFFFFFF):
             raise EncodeError("a tag id or counter is not within 32 bits")
-    bits = np.broadcast_to(np.asarray(hints, np.int64), (n,))
-    if (bits & ~(HINT_BACKLOG | HINT_CONNECTABLE)).any():
-        raise EncodeError("a hint is not one of this edition")
+    bits, kind = (np.broadcast_to(np.asarray(column, np.int64), (n,)) for column in (hints, kinds))
+    epoch = np.full(n, epochs, "<u4")
+    if (bits & ~(HINT_BACKLOG | HINT_CONNECTABLE)).any() or ((kind != KIND_SAMPLE) & (kind != KIND_ALARM)).any():
+        raise EncodeError("a hint or a kind is not one of a sealed beacon")
+    if (names is None and epoch.any()) or (names is not None and names.shape != (n, NAME_BYTES)):
+        raise EncodeError("private ids have names of 6 bytes, and public ones have no epoch")
 
     nonces = np.zeros((n, NONCE_BYTES), np.uint8)
-    nonces[:, 0] = VERSION | KIND_SAMPLE << 2 | bits
+    nonces[:, 0] = VERSION | kind << 2 | bits | (0 if names is None else HINT_PRIVATE)
     nonces[:, 1:5] = ids.astype("<u4").view(np.uint8).reshape(n, 4)
     nonces[:, 5:9] = full_counters.astype("<u4").view(np.uint8).reshape(n, 4)
-    headers = np.ascontiguousarray(nonces[:, :HEADER_BYTES])  # the associated data is the nonce's beginning
+    headers = nonces[:, :HEADER_BYTES].copy()  # the associated data of public ids is the beginning of their nonces
+    if names is not None:
+        nonces[:, 10:] = epoch.view(np.uint8).reshape(n, 4)[:, :3]
+        headers[:, 1:5] = names[:, :4]
+        headers[:, 5:] ^= names[:, 4:]
     rows = zip(keys, _rows(nonces), _rows(np.ascontiguousarray(bodies, np.uint8)), _rows(headers), strict=True)
     sealed = [AESCCM(key, MIC_BYTES).encrypt(nonce, body, header) for key, nonce, body, header in rows]
     beacons = np.empty((n, BEACON_BYTES), np.uint8)

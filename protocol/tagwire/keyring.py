@@ -12,18 +12,21 @@ from typing import Any, NamedTuple
 
 from tagwire.counter import COUNTER_MAX
 from tagwire.errors import REASON_FORMAT, DecodeError, EncodeError
-from tagwire.keys import beacon_key
+from tagwire.keys import beacon_key, id_key
 from tagwire.provision import Provision
 from tagwire.seal import KEY_BYTES
+
+PRIVATE_IDS = "private_ids"  # the provisioning file's setting that makes a tag change its name every epoch
 
 
 class KeyringEntry(NamedTuple):
     """One tag's keys.
 
-    beacon_key: K_beacon of `generation`. id_key: K_id, None where the tag has no private ids. previous_*: the
-    generation before and its key, both or neither, while beacons of it may still be around. last_counter: the last
-    counter that whoever wrote the keyring knows to be accepted, None for a fresh tag. expires_s: Unix time from
-    which the entry must not be used, None for never.
+    beacon_key: K_beacon of `generation`. id_key: its K_id, None where the tag has no private ids. previous_*: the
+    generation before and its keys (the first two belong together), while beacons of it may still be around, which is
+    until previous_expires_s (Unix time; None: until the newer generation is heard). last_counter: the last counter
+    that whoever wrote the keyring knows to be accepted, None for a fresh tag. expires_s: Unix time from which the entry
+    must not be used, None for never.
     """
 
     tag_id: int
@@ -34,12 +37,16 @@ class KeyringEntry(NamedTuple):
     previous_beacon_key: bytes | None = None
     last_counter: int | None = None
     expires_s: int | None = None
+    previous_id_key: bytes | None = None
+    previous_expires_s: int | None = None
 
 
 def entry_from_provision(provision: Provision) -> KeyringEntry:
-    """The entry of a tag that was just provisioned."""
-    key = beacon_key(provision.root_key, provision.generation)
-    return KeyringEntry(provision.tag_id, provision.generation, key)
+    """The entry of a tag that was just provisioned; with K_id where its settings say `private_ids`."""
+    root_key, generation = provision.root_key, provision.generation
+    private = provision.settings.get(PRIVATE_IDS) is True
+    names = id_key(root_key, generation) if private else None
+    return KeyringEntry(provision.tag_id, generation, beacon_key(root_key, generation), names)
 
 
 def load_keyring(path: str | Path) -> dict[int, KeyringEntry]:
@@ -87,7 +94,12 @@ def encode_entry(entry: KeyringEntry) -> str:
     if entry.id_key is not None:
         row["id_key"] = entry.id_key.hex()
     if entry.previous_generation is not None and entry.previous_beacon_key is not None:
-        row["previous"] = {"generation": entry.previous_generation, "beacon_key": entry.previous_beacon_key.hex()}
+        previous = {"generation": entry.previous_generation, "beacon_key": entry.previous_beacon_key.hex()}
+        if entry.previous_id_key is not None:
+            previous["id_key"] = entry.previous_id_key.hex()
+        if entry.previous_expires_s is not None:
+            previous["expires_s"] = entry.previous_expires_s
+        row["previous"] = previous
     if entry.last_counter is not None:
         row["last_counter"] = entry.last_counter
     if entry.expires_s is not None:
@@ -95,7 +107,7 @@ def encode_entry(entry: KeyringEntry) -> str:
     line = json.dumps(row, separators=(",", ":"))
     try:
         if decode_entry(line.encode()) != entry:
-            raise EncodeError("a previous generation and its key come together")
+            raise EncodeError("what belongs to a previous generation comes with it and its key")
     except DecodeError as error:
         raise EncodeError(error.detail) from None
     return line
@@ -124,8 +136,13 @@ def decode_entry(line: bytes) -> KeyringEntry:
         previous_generation,
         None if previous is None else _key(previous, "beacon_key"),
         None if row.get("last_counter") is None else _integer(row, "last_counter", COUNTER_MAX),
-        None if row.get("expires_s") is None else _integer(row, "expires_s", (1 << 33) - 1),
+        None if row.get("expires_s") is None else _integer(row, "expires_s", _TIME_MAX_S),
+        None if previous is None or previous.get("id_key") is None else _key(previous, "id_key"),
+        None if previous is None or previous.get("expires_s") is None else _integer(previous, "expires_s", _TIME_MAX_S),
     )
+
+
+_TIME_MAX_S = (1 << 33) - 1
 
 
 def _wrong(detail: str) -> DecodeError:

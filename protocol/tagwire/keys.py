@@ -7,8 +7,8 @@ from tagwire.errors import EncodeError
 from tagwire.seal import aes128, cmac
 
 LABEL_BEACON = b"tagstack beacon"
-LABEL_ID = b"tagstack id"  # reserved for private ids
-LABEL_HUB = b"tagstack hub"  # reserved for sessions with hubs
+LABEL_ID = b"tagstack id"
+LABEL_HUB = b"tagstack hub"  # see session.hub_key
 
 
 def derive(key: bytes, label: bytes, context: bytes) -> bytes:
@@ -18,6 +18,15 @@ def derive(key: bytes, label: bytes, context: bytes) -> bytes:
 
 def beacon_key(root_key: bytes, generation: int) -> bytes:
     """K_beacon of one generation (0 to 255): seals and opens that generation's beacons."""
+    return _of_generation(root_key, LABEL_BEACON, generation)
+
+
+def id_key(root_key: bytes, generation: int) -> bytes:
+    """K_id of one generation: names that generation's beacons where ids are private."""
+    return _of_generation(root_key, LABEL_ID, generation)
+
+
+def _of_generation(root_key: bytes, label: bytes, generation: int) -> bytes:
     if not 0 <= generation <= 255:
         raise EncodeError("generation %d is not within 0 to 255" % generation)
-    return derive(root_key, LABEL_BEACON, bytes([generation]))
+    return derive(root_key, label, bytes([generation]))

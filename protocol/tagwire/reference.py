@@ -10,8 +10,10 @@ from math import floor
 from typing import Any, NamedTuple
 
 import construct as c
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.cmac import CMAC
 
 
@@ -62,6 +64,22 @@ Beacon = c.Struct(
     "sealed_body" / c.Bytes(11),
     "mic" / c.Bytes(6),
 )
+
+Service = c.Struct(
+    "byte0" / Byte0,
+    "tag_id" / c.Int32ul,
+    "counter_low" / c.Int16ul,
+    "reason" / c.Int8ul,
+    "version" / c.Int8ul[3],
+    "board" / c.Int8ul,
+    "battery" / c.Int8ul,
+    "uptime_s" / c.Int24ul,
+    "zeros" / c.Padding(8),
+)
+
+EpochBlock = c.Struct("epoch" / c.Int24ul, "zeros" / c.Padding(13))
+
+PrivateName = c.Struct("id" / c.Int32ul, "mask" / c.Int16ul, "unused" / c.Bytes(10))
 
 AdvData = c.Struct(
     "flags" / c.Struct("length" / c.Const(2, c.Int8ul), "type" / c.Const(0x01, c.Int8ul), "flags" / c.Int8ul),
@@ -144,6 +162,34 @@ def reading_of(codes: dict[str, int]) -> dict[str, int | None]:
     return {**values, "motion": values["motion"] or 0}
 
 
+def alarm_codes_of(reading: dict[str, int | None], reason: int) -> dict[str, int]:
+    """The codes of an alarm's reading: of latitude and longitude the cell of four codes, and two bits of the reason."""
+    codes = codes_of(reading)
+    for name, bits in (("latitude", reason & 3), ("longitude", reason >> 2)):
+        field = next(field for field in FIELDS if field.name == name)
+        assert field.not_available is not None
+        cell = codes[name] // 4
+        if codes[name] <= field.largest:
+            cell = min(cell, field.not_available // 4 - 1)
+        codes[name] = 4 * cell + bits
+    return codes
+
+
+def alarm_reading_of(codes: dict[str, int]) -> tuple[dict[str, int | None], int]:
+    """The reading and the reason that an alarm's codes stand for; the position is the middle of its cell."""
+    middles = {}
+    reason = codes["latitude"] % 4 + codes["longitude"] % 4 * 4
+    for field in FIELDS[:2]:
+        assert field.not_available is not None
+        cell = codes[field.name] // 4
+        middle = floor((4 * cell + Fraction(3, 2)) * field.step + Fraction(1, 2)) + field.minimum
+        middles[field.name] = None if cell == field.not_available // 4 else middle
+    reading = reading_of({**codes, "latitude": 0, "longitude": 0})
+    if None in middles.values() or codes["fix"] == 0:
+        return {**reading, "latitude": None, "longitude": None, "fix": 0}, reason
+    return {**reading, **middles}, reason
+
+
 def build_body(codes: dict[str, int]) -> bytes:
     """The 11 bytes of nine codes."""
     return bytes(Body.build(codes))
@@ -167,28 +213,66 @@ def beacon_key(root_key: bytes, generation: int) -> bytes:
     return derive(root_key, b"tagstack beacon", bytes([generation]))
 
 
-def nonce_of(byte0: int, tag_id: int, counter: int) -> bytes:
-    """The nonce of a beacon with a public id: sent by the tag (direction 0), frame kind 0, epoch 0."""
+def id_key(root_key: bytes, generation: int) -> bytes:
+    """K_id of one generation."""
+    return derive(root_key, b"tagstack id", bytes([generation]))
+
+
+def private_name(key: bytes, epoch: int) -> tuple[int, int]:
+    """The id and the counter's mask that K_id gives a tag in one epoch."""
+    block = Cipher(AES(key), ECB()).encryptor().update(EpochBlock.build({"epoch": epoch}))
+    name = PrivateName.parse(block)
+    return int(name.id), int(name.mask)
+
+
+def nonce_of(byte0: int, tag_id: int, counter: int, epoch: int = 0) -> bytes:
+    """The nonce of a beacon: sent by the tag (direction 0), frame kind 0; epoch 0 for a public id."""
     frame = {"towards_tag": False, "kind": 0}
-    return bytes(Nonce.build({"byte0": byte0, "tag_id": tag_id, "counter": counter, "frame": frame, "epoch": 0}))
+    return bytes(Nonce.build({"byte0": byte0, "tag_id": tag_id, "counter": counter, "frame": frame, "epoch": epoch}))
 
 
 def seal(
-    key: bytes, tag_id: int, counter: int, body: bytes, backlog: bool = False, connectable_now: bool = False
+    key: bytes,
+    tag_id: int,
+    counter: int,
+    body: bytes,
+    backlog: bool = False,
+    connectable_now: bool = False,
+    kind: str = "sample",
+    id_key: bytes | None = None,
+    epoch: int = 0,
 ) -> bytes:
-    """A sample's 24-byte beacon."""
-    byte0 = {"spare": False, "connectable_now": connectable_now, "private": False, "backlog": backlog}
-    head = {"byte0": {**byte0, "kind": "sample", "version": 1}, "tag_id": tag_id, "counter_low": counter & 0xFFFF}
+    """The 24-byte beacon of a sample or an alarm; with `id_key` under the private name of `epoch`."""
+    sent_id, mask = (tag_id, 0) if id_key is None else private_name(id_key, epoch)
+    hints = {"spare": False, "connectable_now": connectable_now, "private": id_key is not None, "backlog": backlog}
+    head = {
+        "byte0": {**hints, "kind": kind, "version": 1},
+        "tag_id": sent_id,
+        "counter_low": counter & 0xFFFF ^ mask,
+    }
     header = bytes(Beacon.build({**head, "sealed_body": bytes(11), "mic": bytes(6)}))[:7]
-    sealed = AESCCM(key, tag_length=6).encrypt(nonce_of(header[0], tag_id, counter), body, header)
-    return header + sealed
+    return header + AESCCM(key, tag_length=6).encrypt(nonce_of(header[0], tag_id, counter, epoch), body, header)
 
 
-def open_(key: bytes, beacon: bytes, counter: int) -> bytes:
-    """The body of a beacon sealed under `counter`. Raises construct's errors and cryptography's InvalidTag."""
+def open_(key: bytes, beacon: bytes, counter: int, tag_id: int | None = None, epoch: int = 0) -> bytes:
+    """The body of a beacon sealed under `counter`; `tag_id` and `epoch` where the id is private.
+
+    Raises construct's errors and cryptography's InvalidTag.
+    """
     parsed = Beacon.parse(beacon)
-    nonce = nonce_of(beacon[0], parsed.tag_id, counter)
+    nonce = nonce_of(beacon[0], parsed.tag_id if tag_id is None else tag_id, counter, epoch)
     return AESCCM(key, tag_length=6).decrypt(nonce, beacon[7:], beacon[:7])
+
+
+def service(
+    reason: int, version: list[int], board: int, battery_mv: int | None, uptime_s: int, tag_id: int, counter_low: int
+) -> bytes:
+    """A service beacon with a public id, or without one: 0."""
+    battery = quantise(next(field for field in FIELDS if field.name == "battery"), battery_mv)
+    byte0 = {**dict.fromkeys(("spare", "connectable_now", "private", "backlog"), False), "kind": "service"}
+    values = {"reason": reason, "version": version, "board": board, "battery": battery, "uptime_s": uptime_s}
+    head = {"byte0": {**byte0, "version": 1}, "tag_id": tag_id, "counter_low": counter_low}
+    return bytes(Service.build({**head, **values}))
 
 
 def advertisement(company_id: int, beacon: bytes) -> bytes:

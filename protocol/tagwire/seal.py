@@ -11,6 +11,20 @@ if TYPE_CHECKING:
 
     BlockCipher = Callable[[bytes], bytes]
 
+try:
+    from cryptolib import aes as _aes  # MicroPython
+
+    def _ecb(key: bytes) -> "BlockCipher":
+        return _aes(key, 1).encrypt  # type: ignore[no-any-return]
+except ImportError:
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    _ECB = modes.ECB()
+
+    def _ecb(key: bytes) -> "BlockCipher":
+        return Cipher(algorithms.AES(key), _ECB).encryptor().update
+
+
 KEY_BYTES = 16
 NONCE_BYTES = 13  # 15 - L, with L = 2 (RFC 3610, section 2)
 
@@ -19,13 +33,7 @@ def aes128(key: bytes) -> "BlockCipher":
     """An AES-128 block cipher from a 16-byte key. Raises EncodeError for another length."""
     if len(key) != KEY_BYTES:
         raise EncodeError("an AES-128 key has 16 bytes, not %d" % len(key))
-    try:
-        from cryptolib import aes  # MicroPython
-    except ImportError:
-        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
-        return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update
-    return aes(key, 1).encrypt  # type: ignore[no-any-return]
+    return _ecb(key)
 
 
 def _xor(a: bytes, b: bytes) -> bytes:

@@ -9,6 +9,7 @@ from vector_cases.subject import (
     MAXIMUM,
     MINIMUM,
     NOTHING,
+    NOW_S,
     OTHER_KEY,
     ROOT_KEY,
     TAG_ID,
@@ -17,13 +18,26 @@ from vector_cases.subject import (
 )
 
 
-def beacon_case(name: str, reading: Reading, counter: int, tag_id: int = TAG_ID, hints: int = 0) -> Case:
+def beacon_case(
+    name: str,
+    reading: Reading,
+    counter: int,
+    tag_id: int = TAG_ID,
+    hints: int = 0,
+    reason: int | None = None,
+    epoch: int | None = None,
+) -> Case:
+    """A sealed beacon from its reading: an alarm where it has a reason, with a private id where it has an epoch."""
     generation = counter >> 24
     key = reference.beacon_key(ROOT_KEY, generation)
-    body = reference.build_body(reference.codes_of(reading))
-    beacon = reference.seal(key, tag_id, counter, body, bool(hints & 0x10), bool(hints & 0x40))
-    nonce = reference.nonce_of(beacon[0], tag_id, counter)
-    return {
+    id_key = None if epoch is None else reference.id_key(ROOT_KEY, generation)
+    codes = reference.codes_of(reading) if reason is None else reference.alarm_codes_of(reading, reason)
+    body = reference.build_body(codes)
+    kind = "sample" if reason is None else "alarm"
+    shown = bool(hints & 0x10), bool(hints & 0x40)
+    beacon = reference.seal(key, tag_id, counter, body, *shown, kind, id_key, epoch or 0)
+    nonce = reference.nonce_of(beacon[0], tag_id, counter, epoch or 0)
+    case: Case = {
         "name": name,
         "root_key": ROOT_KEY.hex(),
         "generation": generation,
@@ -39,6 +53,11 @@ def beacon_case(name: str, reading: Reading, counter: int, tag_id: int = TAG_ID,
         "company_id": COMPANY_ID,
         "adv_data": reference.advertisement(COMPANY_ID, beacon).hex(),
     }
+    if reason is not None:
+        case["reason"] = reason
+    if id_key is not None:
+        case.update(id_key=id_key.hex(), epoch=epoch)
+    return case
 
 
 def beacons() -> Case:
@@ -53,7 +72,19 @@ def beacons() -> Case:
         beacon_case("generation 3, low half of the counter about to wrap", BERLIN, 0x0301_FFFF),
         beacon_case("generation 3, low half of the counter wrapped", BERLIN, 0x0302_0000),
     ]
+    epoch = NOW_S // 1024
+    valid += [
+        beacon_case("alarm: temperature high", BERLIN, 43, reason=1),
+        beacon_case("alarm without a position, all bits of the reason", NOTHING, 44, reason=15, hints=0x50),
+        beacon_case("private id", BERLIN, 45, epoch=epoch),
+        beacon_case("the same sample in the next epoch", BERLIN, 45, epoch=epoch + 1),
+        beacon_case("alarm with a private id and hints, generation 3", BERLIN, 0x0301_FFFF, TAG_ID, 0x50, 6, epoch),
+        beacon_case("private id in the first epoch", MINIMUM, 0, tag_id=0, epoch=0),
+        beacon_case("private id in the last epoch", MAXIMUM, 0xFFFF_FFFF, 0xFFFF_FFFF, epoch=0xFF_FFFF),
+    ]
     good = valid[0]
+    private = valid[10]
+    hidden = bytes.fromhex(private["beacon"])
     frame = bytes.fromhex(good["beacon"])
 
     def refused(name: str, data: bytes, reason: str, **changes: Any) -> Case:
@@ -63,6 +94,7 @@ def beacons() -> Case:
     def flipped(at: int, mask: int) -> bytes:
         return frame[:at] + bytes([frame[at] ^ mask]) + frame[at + 1 :]
 
+    opened = {"beacon_key": private["beacon_key"], "counter": 45, "tag_id": TAG_ID, "epoch": epoch}
     refuse = [
         refused("backlog hint set by a third party", flipped(0, 0x10), "forged"),
         refused("connectable hint set by a third party", flipped(0, 0x40), "forged"),
@@ -82,8 +114,21 @@ def beacons() -> Case:
         *(refused(f"truncated to {n} bytes", frame[:n], "length") for n in (0, 1, 6, 7, 17, 18, 23)),
         refused("one byte too many", frame + b"\x00", "length"),
         *(refused(f"version {v}", bytes([v]) + frame[1:], "version") for v in (0, 2, 3)),
-        *(refused(f"kind {k}", bytes([1 | k << 2]) + frame[1:], "kind") for k in (1, 2, 3)),
-        refused("private id", flipped(0, 0x20), "kind"),
+        refused("kind 3", bytes([0x0D]) + frame[1:], "kind"),
+        refused("service: never a sample", bytes([0x09]) + frame[1:], "kind"),
+        refused("a sample turned into an alarm", flipped(0, 0x04), "forged"),
+        refused("private hint set by a third party", flipped(0, 0x20), "forged", tag_id=TAG_ID, epoch=epoch),
+        *(
+            refused(name, data, "forged", **{**opened, **changes})
+            for name, data, changes in (
+                ("private id, opened for another tag", hidden, {"tag_id": TAG_ID + 1}),
+                ("private id, opened for the epoch before", hidden, {"epoch": epoch - 1}),
+                ("private id, opened for the epoch after", hidden, {"epoch": epoch + 1}),
+                ("private id, opened as the next sample", hidden, {"counter": 46}),
+                ("private id of another tag", hidden[:1] + b"\x00" + hidden[2:], {}),
+                ("private id, the counter's mask changed", hidden[:5] + bytes([hidden[5] ^ 1]) + hidden[6:], {}),
+            )
+        ),
     ]
     adv = bytes.fromhex(good["adv_data"])
     company = COMPANY_ID.to_bytes(2, "little")
@@ -107,9 +152,10 @@ def beacons() -> Case:
         )
     ]
     return {
-        "about": "valid: from key, counter and reading to 31 bytes, and back. refuse: what a receiver that tries "
-        "`counter` with `beacon_key` must say. find: the manufacturer payload for company_id 65535 within AdvData, "
-        "or null.",
+        "about": "valid: from key, counter and reading to 31 bytes, and back; an alarm has a `reason`, a private id "
+        "an `id_key` and an `epoch`. refuse: what a receiver that tries `counter` with `beacon_key` (for `tag_id` and "
+        "`epoch`, where the id is private) must say. find: the manufacturer payload for company_id 65535 within "
+        "AdvData, or null.",
         "valid": valid,
         "refuse": refuse,
         "find": [{"name": name, "adv_data": data.hex(), "payload": payload} for name, data, payload in find],

@@ -61,16 +61,17 @@ def keys() -> Case:
     ]
     derived = [
         {
-            "name": f"K_beacon, generation {generation}",
+            "name": f"generation {generation}",
             "root_key": root_key.hex(),
             "generation": generation,
             "input": reference.KdfInput.build({"label": b"tagstack beacon", "context": bytes([generation])}).hex(),
             "beacon_key": reference.beacon_key(root_key, generation).hex(),
+            "id_key": reference.id_key(root_key, generation).hex(),
         }
         for root_key, generation in ((ROOT_KEY, 0), (ROOT_KEY, 1), (ROOT_KEY, 255), (bytes(16), 0), (b"\xff" * 16, 7))
     ]
     return {
-        "about": "AES-CMAC and AES-CCM as published, and K_beacon from K_root.",
+        "about": "AES-CMAC and AES-CCM as published, and K_beacon and K_id from K_root; input is K_beacon's.",
         "cmac": cmac,
         "ccm": ccm,
         "derive": derived,

@@ -68,7 +68,7 @@ def provisioning() -> Case:
     entry = {"id": TAG_ID, "generation": 1, "beacon_key": key}
     more = {
         "id_key": "11" * 16,
-        "previous": {"generation": 0, "beacon_key": "22" * 16},
+        "previous": {"generation": 0, "beacon_key": "22" * 16, "id_key": "33" * 16, "expires_s": NOW_S + 86_400},
         "last_counter": 70,
         "expires_s": NOW_S,
     }
@@ -80,6 +80,10 @@ def provisioning() -> Case:
         "id is not an integer within 0 to 4294967295": {**entry, "id": "7"},
         "generation is not an integer within 0 to 255": {**entry, "generation": 256},
         "id_key has 1 bytes, not 16": {**entry, "id_key": "00"},
+        "expires_s is not an integer within 0 to 8589934591": {
+            **entry,
+            "previous": {"generation": 0, "beacon_key": key, "expires_s": "soon"},
+        },
         "previous is not an object": {**entry, "previous": 0},
         "previous generation 1 is not below generation 1": {**entry, "previous": {"generation": 1, "beacon_key": key}},
         "last_counter is not an integer within 0 to 4294967295": {**entry, "last_counter": -1},

@@ -1,16 +1,12 @@
-"""Air and trace records read and write the vectors; a hub takes the receiver's runs as SPEC.md lays them down."""
+"""Air and trace records read and write the vectors."""
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 from vector_files import each, load
 
-from taghub.heard import Heard
-from taghub.intake import Intake
-from taghub.registry import Registry
-from tagwire import air, keyring, trace
+from tagwire import air, trace
 
 RECORDS = load("air")["air"]
 STREAM = b"".join(bytes.fromhex(case["record"]) for case in RECORDS)
@@ -56,17 +52,3 @@ def test_trace_record(case: dict[str, Any]) -> None:
     assert [tuple(found) for found in trace.iter_records(record * 2 + record[:5])] == [
         (case["event"], case["tag"], case["counter"], case["t_us"])
     ] * 2
-
-
-@each("receiver", "runs")
-def test_receiver_run(case: dict[str, Any]) -> None:
-    entry = keyring.decode_entry(json.dumps(case["keyring"]).encode())
-    intake = Intake(Registry({entry.tag_id: entry}))
-    for number, step in enumerate(case["steps"]):
-        before = dict(intake.counts)
-        accepted = intake.take([Heard(1_000_000 * number, -70, bytes.fromhex(step["beacon"]))])
-        counted = [outcome for outcome, count in intake.counts.items() if count != before[outcome]]
-        assert counted == [step["expect"]], f"step {number}"
-        if step["expect"] == "accepted":
-            assert accepted[0].counter == step["counter"]
-            assert accepted[0].unconfirmed == step.get("unconfirmed", accepted[0].unconfirmed)

@@ -17,7 +17,7 @@ from vector_cases.bodies import body_case
 
 PROTOCOL = FOLDER.parent
 GROUPS = {name: [group for group in load(name) if group != "about"] for name in portable_vectors.CHECKS}
-PORTABLE = ("errors", "fields", "seal", "keys", "counter", "beacon", "provision")
+PORTABLE = ("errors", "fields", "seal", "keys", "counter", "beacon", "alarm", "service", "provision")
 
 
 @pytest.fixture(scope="session")
