@@ -11,10 +11,10 @@ from taghub.heard import Heard
 from taghub.intake import Accepted, Intake
 from taghub.registry import Registry
 from tagwire import fields
-from tagwire.batch import FIX_WORDS, MOTION_WORDS
 from tagwire.beacon import parse_header
 from tagwire.errors import DecodeError
 from tagwire.keyring import KeyringEntry
+from tagwire.words import FIX_WORDS, MOTION_WORDS
 
 ROWS_MAX = 1000  # anyone may send any tag id: the row that was silent longest makes room
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tagwire import explain
-from tagwire.batch import MAX_BATCH_BYTES, decode_batch, samples, to_json_lines
+from tagwire.batch import MAX_BATCH_BYTES, decode_batch, samples
 from tagwire.beacon import ADVERTISEMENT_BYTES, COMPANY_ID_TEST, parse_header
 from tagwire.errors import DecodeError, TagwireError
+from tagwire.json_lines import to_json_lines
 from tagwire.keyring import load_keyring
 from tagwire.keys import beacon_key
 from tagwire.seal import KEY_BYTES

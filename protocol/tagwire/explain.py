@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tagwire import fields
-from tagwire.batch import FIX_WORDS, MOTION_WORDS, TIME_WORDS
 from tagwire.beacon import (
     ADVERTISEMENT_BYTES,
     BEACON_BYTES,
@@ -21,6 +20,7 @@ from tagwire.beacon import (
 from tagwire.counter import LOW_STEP, SEQUENCE_MAX, generation_of, make_counter, next_with_low
 from tagwire.errors import REASON_FORGED, REASON_LENGTH, DecodeError
 from tagwire.seal import aes128
+from tagwire.words import FIX_WORDS, MOTION_WORDS, TIME_WORDS
 
 
 class Candidate(NamedTuple):

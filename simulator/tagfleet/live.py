@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tagfleet.progress import DELIVERING, STARTING, Latest, Progress
 from tagfleet.summary import rejections, tags
-from tagwire.batch import FIX_WORDS, MOTION_WORDS
+from tagwire.words import FIX_WORDS, MOTION_WORDS
 
 _FRAME_ROWS = 12  # everything but the readings themselves
 _PHASES = {STARTING: "starting", DELIVERING: "no new samples; waiting for the last ones"}

@@ -16,9 +16,11 @@ PROPERTIES = (
     wire.test_random_bytes_as_a_beacon,
     wire.test_random_bytes_as_files,
     wire.test_provision_round_trip,
+    batches.test_list_round_trip_in_every_form,
     batches.test_column_round_trip,
     batches.test_random_bytes_as_a_column,
     batches.test_damaged_batch_raises_only_decode_errors,
+    batches.test_damaged_json_line_raises_only_decode_errors,
 )
 
 
