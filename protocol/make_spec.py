@@ -54,7 +54,10 @@ def body_table() -> str:
 def batch_table() -> str:
     return table(
         "id|column|smallest|largest",
-        [[c.id, f"`{name}`", f"{c.minimum:,}", f"{c.maximum:,}"] for name, c in {**batch.COLUMNS, **batch.FOREIGN_COLUMNS}.items()],
+        [
+            [c.id, f"`{name}`", f"{c.minimum:,}", f"{c.maximum:,}"]
+            for name, c in {**batch.COLUMNS, **batch.FOREIGN_COLUMNS}.items()
+        ],
     )
 
 
