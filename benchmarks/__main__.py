@@ -20,6 +20,7 @@ from benchmarks.figure import Figure
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "beacons": beacons.figures,
     "micropython": beacons.micropython_figures,
+    "private": beacons.private_id_figures,
     "batch": batches.figures,
     "history": history.figures,
     "demo": demo.figures,

@@ -17,6 +17,8 @@ from taghub.registry import Registry
 from tagwire import bulk
 from tagwire.air import Decoder
 from tagwire.beacon import COMPANY_ID_TEST
+from tagwire.idtable import IdTable
+from tagwire.seal import aes128
 
 CHUNK = 1_000
 AIR_CHUNK_BYTES = 65_536
@@ -55,6 +57,7 @@ def figures(runs: int) -> Iterator[Figure]:
         "chunks": lambda: per_second(count, prepare, open_in_chunks),
         "singly": lambda: per_second(count, prepare, open_singly),
         "intake": lambda: per_second(count, prepare, take_in),
+        "bulk": lambda: per_second(count, lambda: None, lambda _: _open(fleet)),
         "seal": lambda: per_second(count, lambda: None, lambda _: _seal(fleet)),
     }
     found = {name: peer() for name, peer in (("bthome-ble", peers.bthome), ("theengsdecoder", peers.theengs))}
@@ -95,6 +98,14 @@ def figures(runs: int) -> Iterator[Figure]:
         "air bytes to batch columns in memory, one core",
     )
     yield Figure(
+        "beacon_open_bulk",
+        "1/s",
+        "higher",
+        600_000,
+        values["bulk"],
+        "columns of beacons with known counters to columns of readings, 1,000 keys, one core",
+    )
+    yield Figure(
         "beacon_seal_bulk", "1/s", "higher", 400_000, values["seal"], "columns of readings to sealed beacons, one core"
     )
 
@@ -106,6 +117,28 @@ def _rows(frames: bulk.Bytes2D) -> list[bytes]:
 def _seal(fleet: Fleet) -> None:
     bodies = bulk.pack_bodies(bulk.to_codes(bulk.from_codes(bulk.unpack_bodies(fleet.bodies))))
     _check(len(bulk.seal_beacons(fleet.keys, fleet.tag_ids, fleet.counters, bodies)), len(fleet.keys))
+
+
+def _open(fleet: Fleet) -> None:
+    bodies, authentic = bulk.open_beacons(fleet.keys, fleet.tag_ids, fleet.counters, fleet.beacons)
+    _check(int((bulk.from_codes(bulk.unpack_bodies(bodies)).fix[authentic] > 0).sum()), len(fleet.keys))
+
+
+def private_id_figures(runs: int) -> Iterator[Figure]:
+    """The table of private ids that a hub fills in slices."""
+    keys = [index.to_bytes(16, "little") for index in range(20_000)]
+    epoch = 1_790_000_000 // 1024
+
+    def fill(table: IdTable) -> None:
+        while not table.work(epoch, 4_096):
+            pass
+        _check(len(table.find(aes128(keys[7])(epoch.to_bytes(16, "little"))[:4])), 1)
+
+    table_ids = len(keys) * 4  # the epochs before, now, after, and the one that comes next
+    values = interleaved(runs, {"fill": lambda: per_second(table_ids, lambda: IdTable(keys, 1), fill)})
+    yield Figure(
+        "private_id_table", "ids/s", "higher", 300_000, values["fill"], "20,000 tags, 4 epochs, 4,096 ids a slice"
+    )
 
 
 def _peer_measure(peer: Callable[[], Callable[[], int]], count: int) -> Callable[[], float]:

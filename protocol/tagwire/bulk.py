@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from numpy.typing import ArrayLike, NDArray
 
@@ -274,6 +275,39 @@ def seal_beacons(
     beacons[:, :HEADER_BYTES] = headers
     beacons[:, HEADER_BYTES:] = np.frombuffer(b"".join(sealed), np.uint8).reshape(n, BEACON_BYTES - HEADER_BYTES)
     return beacons
+
+
+def open_beacons(
+    keys: Sequence[bytes], tag_ids: ArrayLike, counters: ArrayLike, beacons: Bytes2D, epochs: ArrayLike = 0
+) -> tuple[Bytes2D, NDArray[np.bool_]]:
+    """The bodies of n beacons, uint8[n, 11], and which of them are authentic; the body of one that is not is zeros.
+
+    `keys`, `tag_ids` (the true ones) and `counters` (the whole ones) are what each is tried with, `epochs` those of
+    private ids. For whoever knows the counters, as of a replayed capture; a receiver has to infer them. Raises
+    EncodeError.
+    """
+    n = len(keys)
+    if beacons.shape != (n, BEACON_BYTES):
+        raise EncodeError(f"beacons are {n} rows of 24 bytes, not {beacons.shape}")
+    nonces = np.zeros((n, NONCE_BYTES), np.uint8)
+    nonces[:, 0] = beacons[:, 0]
+    nonces[:, 1:5] = np.asarray(tag_ids, "<u4").view(np.uint8).reshape(n, 4)
+    nonces[:, 5:9] = np.asarray(counters, "<u4").view(np.uint8).reshape(n, 4)
+    nonces[:, 10:] = np.full(n, epochs, "<u4").view(np.uint8).reshape(n, 4)[:, :3]
+    rows = _rows(np.ascontiguousarray(beacons))
+    ciphers: dict[bytes, AESCCM] = {}
+    bodies = []
+    for key, nonce, row in zip(keys, _rows(nonces), rows, strict=True):
+        cipher = ciphers.get(key)
+        if cipher is None:
+            cipher = ciphers[key] = AESCCM(key, MIC_BYTES)
+        try:
+            bodies.append(cipher.decrypt(nonce, row[HEADER_BYTES:], row[:HEADER_BYTES]))
+        except InvalidTag:
+            bodies.append(b"")
+    authentic = np.array([bool(body) for body in bodies], np.bool_)
+    opened = np.frombuffer(b"".join([body or bytes(BODY_BYTES) for body in bodies]), np.uint8)
+    return opened.reshape(n, BODY_BYTES), authentic
 
 
 def advertisements(company_id: int, beacons: Bytes2D) -> Bytes2D:
