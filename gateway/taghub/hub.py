@@ -7,7 +7,7 @@ from taghub.batcher import Batcher
 from taghub.clock import Clock
 from taghub.heard import Heard
 from taghub.intake import ACCEPTED as OUTCOME_ACCEPTED
-from taghub.intake import Intake
+from taghub.intake import Accepted, Intake
 from taghub.outbox import Dropped, Outbox
 from taghub.position import PositionSource
 from taghub.registry import Registry
@@ -62,7 +62,25 @@ class Hub:
 
     def take(self, reports: list[Heard]) -> None:
         """Reports of a radio: into the open batch, and to the broker when it is due."""
-        samples = self._intake.take(reports)
+        self._take_in(self._intake.take(reports))
+
+    def replace_keyring(self, keyring: dict[int, KeyringEntry]) -> None:
+        """Go on with another keyring; frames that waited for its keys are taken now."""
+        self._take_in(self._intake.replace_keyring(keyring, self._clock.unix_us()))
+
+    def work(self) -> bool:
+        """Some milliseconds of what private ids need; True when there is more to do soon."""
+        now_us = self._clock.unix_us()
+        if not now_us:  # the air's clock has not begun
+            return False
+        self._take_in(self._intake.work(now_us, self._clock_quality == TIME_HUB))
+        return self._intake.has_work
+
+    def _take_in(self, samples: list[Accepted]) -> None:
+        for notice in self._intake.news:
+            whose = "a private id" if notice.private else f"tag {notice.tag_id}"
+            _logger.warning("service beacon of %s (not authenticated): %s", whose, notice.service)
+        self._intake.news.clear()
         if samples:
             if self._trace is not None:
                 self._trace.heard(HEARD, [(sample.tag_id, sample.counter, sample.t_us) for sample in samples])

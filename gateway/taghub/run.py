@@ -25,6 +25,8 @@ from tagwire.errors import DecodeError
 from tagwire.keyring import KeyringEntry, load_keyring
 
 STATUS_TIMEOUT_S = 2.0  # for the last status, when everything else is delivered or given up
+NAMES_PAUSE_S = 0.005  # between two slices of some milliseconds: naming tags takes half a core at most
+NAMES_INTERVAL_S = 1.0
 RADIO_HEALTHY_S = 30.0  # a radio that ran this long has recovered: its next failure counts as the first
 
 _logger = logging.getLogger(__name__)
@@ -94,6 +96,8 @@ async def _work(
             for index, radio in enumerate(radios):
                 tasks.append(group.create_task(_listen(hub, index, radio), name=f"radio {radio.name}"))
             tasks.append(group.create_task(_report(hub, settings.hub.status_interval_s), name="status"))
+            tasks.append(group.create_task(_name_tags(hub), name="names"))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload_keyring, settings, hub)
             await stopping.wait()
             for task in tasks:
                 task.cancel()
@@ -140,6 +144,24 @@ async def _listen(hub: Hub, index: int, radio: Radio) -> None:
         delay = delay_s(failures)
         _logger.warning("%s; again in %.1f s", reason, delay)
         await asyncio.sleep(delay)
+
+
+def _reload_keyring(settings: Settings, hub: Hub) -> None:
+    """On SIGHUP. A keyring that cannot be used changes nothing."""
+    try:
+        keyring = read_keyring(settings)
+    except KeyringError as error:
+        _logger.error("%s; the keyring before stays in force", error)
+        return
+    hub.replace_keyring(keyring)
+    _logger.info("keyring %s: %d tags", settings.keyring.path, len(keyring))
+
+
+async def _name_tags(hub: Hub) -> None:
+    """Keep the table of private ids at the present epoch, in slices that leave the radios room."""
+    while True:
+        more = hub.work()
+        await asyncio.sleep(NAMES_PAUSE_S if more else NAMES_INTERVAL_S)
 
 
 async def _report(hub: Hub, interval_s: float) -> None:

@@ -35,6 +35,6 @@ class NonceOracle:
             self._seen.popitem(last=False)
             self.forgotten += 1
 
-    def check_beacon(self, key: bytes, tag_id: int, counter: int, beacon: bytes) -> None:
-        """`check` for a beacon under K_beacon `key`."""
-        self.check(key, beacon_nonce(beacon[0], tag_id, counter), beacon[:HEADER_BYTES], beacon[HEADER_BYTES:])
+    def check_beacon(self, key: bytes, tag_id: int, counter: int, beacon: bytes, epoch: int = 0) -> None:
+        """`check` for a beacon under K_beacon `key`; `epoch` is that of its private name."""
+        self.check(key, beacon_nonce(beacon[0], tag_id, counter, epoch), beacon[:HEADER_BYTES], beacon[HEADER_BYTES:])

@@ -65,6 +65,11 @@ class HubProcess:
         assert self._process is not None
         return self._process.poll() is None
 
+    def notify(self, number: signal.Signals) -> None:
+        """Send a signal that does not end the hub."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask the hub to end; its exit code."""
         assert self._process is not None

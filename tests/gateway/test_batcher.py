@@ -71,8 +71,8 @@ def test_batch_says_who_where_and_what() -> None:
 
 
 def test_sample_gets_its_full_time_back() -> None:
-    for age_s in (0, 4, 1_999, -1_999):
-        (sample,) = samples(decoded(accepted(1, time_s=NOW_S - age_s)))
+    for counter, age_s in enumerate((0, 4, 1_999, -1_999)):
+        (sample,) = samples(decoded(accepted(counter, time_s=NOW_S - age_s)))
         assert abs(sample.reading.time_s - (NOW_S - age_s)) <= 2  # type: ignore[operator]
         assert (sample.heard_s, sample.reading.time_quality) == (NOW_S, TIME_GNSS)
 

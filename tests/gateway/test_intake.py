@@ -15,8 +15,9 @@ from taghub.budget import SearchBudget
 from taghub.heard import Heard
 from taghub.intake import Intake
 from taghub.registry import Registry
+from tagwire.alarm import reason_of
 from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE
-from tagwire.fields import from_codes, to_codes
+from tagwire.fields import from_codes, to_codes, unpack_body
 from tagwire.keyring import decode_entry
 
 TAG = Tag(7)
@@ -81,6 +82,15 @@ def test_same_sample_with_another_hint_is_a_repeat() -> None:
     intake = intake_of(TAG)
     assert len(intake.take([TAG.heard(3), TAG.heard(3, hints=HINT_BACKLOG), TAG.heard(3, hints=HINT_CONNECTABLE)])) == 1
     assert counted(intake) == {words.ACCEPTED: 1, words.REPEAT: 2}
+
+
+def test_alarm_is_accepted_with_its_reason_and_hints() -> None:
+    (sample,) = intake_of(TAG).take([TAG.heard(3, reading(9_000), HINT_BACKLOG | HINT_CONNECTABLE, reason=1)])
+    codes = unpack_body(sample.body)
+    assert (sample.alarm, sample.backlog, sample.connectable, reason_of(codes)) == (True, True, True, 1)
+    exact = to_codes(reading(9_000))
+    assert (codes.latitude >> 2, codes.longitude >> 2) == (exact.latitude >> 2, exact.longitude >> 2)
+    assert sample.reading.temperature_mc == 9_000
 
 
 def test_older_sample_is_replayed_not_forged() -> None:

@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagwire import batch, beacon, bulk, counter, fields, keyring, provision, reference, seal
+from tagfleet.oracle import NonceOracle
+from tagwire import (
+    alarm,
+    batch,
+    beacon,
+    bulk,
+    counter,
+    fields,
+    keyring,
+    provision,
+    reference,
+    seal,
+    service,
+)
 from tagwire.errors import DecodeError, EncodeError
 
 U32 = st.integers(0, 0xFFFFFFFF)
@@ -102,21 +115,91 @@ def test_value_returns_within_half_a_step(reading: fields.Reading) -> None:
         assert fields.to_codes(back) == codes
 
 
-@given(KEYS, U32, U32, all_codes, st.sampled_from([0, 0x10, 0x40, 0x50]))
+@given(st.lists(st.tuples(readings(), st.integers(0, 15)), min_size=1, max_size=20))
+def test_all_codecs_read_and_write_alarms_alike(rows: list[tuple[fields.Reading, int]]) -> None:
+    codes = [alarm.alarm_codes(*row) for row in rows]
+    plain = bulk.to_codes(bulk.ReadingColumns(*as_columns([row for row, _ in rows])))
+    reasons = [reason for _, reason in rows]
+    many = bulk.with_reasons(plain, reasons)
+    assert as_rows(many) == [tuple(row) for row in codes]
+    assert bulk.reasons_of(many).tolist() == reasons
+    read = as_rows(bulk.from_codes(many, np.ones(len(rows), bool)))
+    for (reading, reason), code, back in zip(rows, codes, read, strict=True):
+        found = alarm.alarm_reading(code)
+        assert back == tuple(found)
+        expected, reason_back = reference.alarm_reading_of(dict(zip(NAMES, code, strict=True)))
+        assert (tuple(expected.values()), reason_back) == (tuple(found), reason)
+        if reading.motion != 3:
+            assert tuple(reference.alarm_codes_of(dict(zip(NAMES, reading, strict=True)), reason).values()) == code
+            # Read and made again, an alarm has the same codes.
+            assert alarm.alarm_codes(found, reason) == code
+        exact = fields.from_codes(fields.to_codes(reading))
+        assert (found.latitude_e7 is None) == (exact.latitude_e7 is None)
+        if exact.latitude_e7 is not None and found.latitude_e7 is not None:
+            assert abs(exact.latitude_e7 - found.latitude_e7) <= 5 * reference.FIELDS[0].step
+
+
+@given(st.lists(all_codes, min_size=1, max_size=20))
+def test_all_codecs_read_any_alarm_alike(rows: list[fields.Codes]) -> None:
+    columns = bulk.CodeColumns(*as_columns([list(row) for row in rows]))
+    read = as_rows(bulk.from_codes(columns, np.ones(len(rows), bool)))
+    for row, back in zip(rows, read, strict=True):
+        assert back == tuple(alarm.alarm_reading(row))
+        assert back == tuple(reference.alarm_reading_of(dict(zip(NAMES, row, strict=True)))[0].values())
+
+
+@given(
+    KEYS,
+    U32,
+    U32,
+    all_codes,
+    st.sampled_from([0, 0x10, 0x40, 0x50]),
+    st.sampled_from([0, 1]),
+    st.none() | st.tuples(KEYS, st.integers(0, beacon.EPOCH_MAX)),
+)
 def test_beacon_opens_only_as_it_was_sealed(
-    key: bytes, tag_id: int, full: int, codes: fields.Codes, hints: int
+    key: bytes,
+    tag_id: int,
+    full: int,
+    codes: fields.Codes,
+    hints: int,
+    kind: int,
+    private: tuple[bytes, int] | None,
 ) -> None:
     body = fields.pack_body(codes)
     encrypt = seal.aes128(key)
-    frame = beacon.seal_beacon(encrypt, tag_id, full, body, hints)
-    assert beacon.open_beacon(encrypt, frame, full) == body
+    id_key, epoch = private or (None, 0)
+    encrypt_id = None if id_key is None else seal.aes128(id_key)
+    frame = beacon.seal_beacon(encrypt, tag_id, full, body, hints, kind, encrypt_id, epoch)
+    assert beacon.open_beacon(encrypt, frame, full, tag_id, epoch) == body
     rows = np.frombuffer(body, np.uint8).reshape(1, 11)
-    assert bulk.seal_beacons([key], [tag_id], [full], rows, hints).tobytes() == frame
-    assert reference.seal(key, tag_id, full, body, bool(hints & 0x10), bool(hints & 0x40)) == frame
+    names = None if id_key is None else bulk.private_names([id_key], [epoch])
+    assert bulk.seal_beacons([key], [tag_id], [full], rows, hints, kind, names, epoch).tobytes() == frame
+    shown = bool(hints & 0x10), bool(hints & 0x40)
+    word = ("sample", "alarm")[kind]
+    assert reference.seal(key, tag_id, full, body, *shown, word, id_key, epoch) == frame
+    oracle = NonceOracle()
+    for hint in (0, 0x10, 0x40, 0x50):  # the same sample in every way it may be sent
+        for at in {epoch, min(epoch + 1, beacon.EPOCH_MAX)} if encrypt_id else {0}:
+            again = beacon.seal_beacon(encrypt, tag_id, full, body, hint, kind, encrypt_id, at)
+            oracle.check_beacon(key, tag_id, full, again, at)
     bit = random.Random(full).randrange(7 * 8, 24 * 8)
     forged = (int.from_bytes(frame, "little") ^ 1 << bit).to_bytes(24, "little")
     with pytest.raises(DecodeError, match="forged"):
-        beacon.open_beacon(encrypt, forged, full)
+        beacon.open_beacon(encrypt, forged, full, tag_id, epoch)
+
+
+@given(st.binary(min_size=24, max_size=24))
+def test_any_24_bytes_as_a_service_beacon(frame: bytes) -> None:
+    reason = refusal(service.decode_service, frame)
+    if reason is not None:
+        assert reason in ("version", "kind")
+        return
+    found = service.decode_service(frame)
+    header = beacon.parse_header(frame)
+    if not header.hints:
+        again = service.encode_service(found, header.tag_id, header.counter_low)
+        assert service.decode_service(again) == found
 
 
 @given(U32, st.integers(0, 0xFFFF))
@@ -133,7 +216,7 @@ def test_random_bytes_as_a_beacon(data: bytes, full: int) -> None:
     for frame in (data, payload or b""):
         try:
             low = beacon.parse_header(frame).counter_low
-            beacon.open_beacon(seal.aes128(bytes(16)), frame, full & ~0xFFFF | low)
+            beacon.open_beacon(seal.aes128(bytes(16)), frame, full & ~0xFFFF | low, full, 1)
         except DecodeError:
             pass
 
