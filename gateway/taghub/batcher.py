@@ -1,10 +1,10 @@
-"""Collects accepted samples and closes batches by age or size. Pure: the time comes in."""
+"""Collects accepted samples and closes batches by age or size; alarms at once. Pure: the time comes in."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
 
+from taghub.closed_batch import LANE_ALARM, LANE_LIVE, ClosedBatch
 from taghub.intake import Accepted
 from tagwire import fields
 from tagwire.batch import COLUMNS, FLAG_ALARM, FLAG_UNCONFIRMED, RSSI_STEP_DB, SAFE_SAMPLES, Batch, encode_batch
@@ -13,14 +13,6 @@ from tagwire.bulk import Int64s, unpack_bodies
 from tagwire.fields import BODY_BYTES
 
 _LATEST_S = COLUMNS["time"].maximum - fields.TIME_WINDOW_S
-
-
-class ClosedBatch(NamedTuple):
-    """A batch on its way: its number, what is published, and the (tag id, counter) of each sample in it."""
-
-    sequence: int
-    payload: bytes
-    samples: list[tuple[int, int]]
 
 
 class Batcher:
@@ -33,12 +25,13 @@ class Batcher:
         self._max_samples = min(max_samples, SAFE_SAMPLES)
         self._next_sequence = first_sequence
         self._open: list[Accepted] = []
+        self._alarms: list[Accepted] = []
         self._due_s = 0.0
 
     @property
     def open_samples(self) -> int:
         """Samples that wait in the open batch."""
-        return len(self._open)
+        return len(self._open) + len(self._alarms)
 
     @property
     def due_s(self) -> float | None:
@@ -46,32 +39,50 @@ class Batcher:
         return self._due_s if self._open else None
 
     def add(self, samples: Iterable[Accepted], now_s: float) -> None:
-        """Put samples into the open batch."""
+        """Put samples into the open batch; alarms do not wait for others."""
         if not self._open:
             self._due_s = now_s + self._max_age_s
-        self._open += samples
+        for sample in samples:
+            (self._alarms if sample.alarm else self._open).append(sample)
+
+    def shift(self, step_us: int) -> None:
+        """The clock that stamped the open samples was wrong by so much."""
+        self._open = [sample._replace(t_us=sample.t_us + step_us) for sample in self._open]
+
+    def next_sequence(self) -> int:
+        """A number for a batch that is made elsewhere."""
+        self._next_sequence += 1
+        return self._next_sequence - 1
 
     def take_due(
         self, now_s: float, created_s: int, clock: int, position: tuple[int, int] | None, close: bool = False
     ) -> list[ClosedBatch]:
-        """The batches that are full, or of age, or, with `close`, all that is there.
+        """The batches that are full, or of age, or, with `close`, all that is there; alarms first.
 
         created_s: Unix seconds; clock: the quality of the hub's clock, a fields.TIME_* code; position: where the hub
         is, 1e-7 degree.
         """
         closed = []
+
+        def close_one(lane: int, samples: list[Accepted]) -> None:
+            values = columns(samples, clock != fields.TIME_UNKNOWN)
+            batch = Batch(self._hub, self.next_sequence(), created_s, clock, position, values)
+            closed.append(ClosedBatch(batch.sequence, lane, created_s, len(samples), encode_batch(batch)))
+
+        while self._alarms:
+            samples, self._alarms = self._alarms[:SAFE_SAMPLES], self._alarms[SAFE_SAMPLES:]
+            close_one(LANE_ALARM, samples)
         while self._open and (close or len(self._open) >= self._max_samples or now_s >= self._due_s):
             samples, self._open = self._open[: self._max_samples], self._open[self._max_samples :]
-            batch = Batch(self._hub, self._next_sequence, created_s, clock, position, columns(samples))
-            closed.append(ClosedBatch(batch.sequence, encode_batch(batch), [sample[:2] for sample in samples]))
-            self._next_sequence += 1
+            close_one(LANE_LIVE, samples)
         return closed
 
 
-def columns(samples: list[Accepted]) -> dict[str, Int64s]:
+def columns(samples: list[Accepted], clock_known: bool = True) -> dict[str, Int64s]:
     """Samples as the columns of a batch.
 
     A sample whose tag does not know the time is stamped with its first hearing, and says so by TIME_ESTIMATED.
+    So does every sample where the hub's clock is not `clock_known`: a beacon's own time is only the end of one.
     """
     tag_ids, counters, bodies, t_us, rssi_dbm, unconfirmed, byte0 = zip(*samples, strict=True)
     codes = unpack_bodies(np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, BODY_BYTES))
@@ -94,7 +105,7 @@ def columns(samples: list[Accepted]) -> dict[str, Int64s]:
         "battery": codes.battery,
         "fix": codes.fix,
         "motion": codes.motion,
-        "quality": np.where(untimed, fields.TIME_ESTIMATED, codes.time_quality),
+        "quality": np.where(untimed | (not clock_known), fields.TIME_ESTIMATED, codes.time_quality),
         "heard": heard_s - time_s,
         "rssi": np.array(rssi_dbm, np.int64) // RSSI_STEP_DB,
         "flags": first * FLAG_UNCONFIRMED | (kind == KIND_ALARM) * FLAG_ALARM,

@@ -5,7 +5,10 @@ import sys
 import time
 from typing import Protocol
 
-from tagwire.fields import TIME_ESTIMATED, TIME_HUB
+from tagwire.fields import TIME_ESTIMATED, TIME_HUB, TIME_UNKNOWN
+
+STEP_US = 1_000_000  # what is less is the clock being steered, not set
+PLAUSIBLE_S = 1_735_689_600  # 2025: a clock that shows less was never set
 
 _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
 
@@ -20,20 +23,42 @@ class Clock(Protocol):
         """Seconds on a scale of their own, for differences only."""
 
     def quality(self) -> int:
-        """How far Unix time is to be trusted: fields.TIME_HUB or fields.TIME_ESTIMATED."""
+        """How far Unix time is to be trusted: fields.TIME_HUB, TIME_ESTIMATED, or TIME_UNKNOWN where it cannot be
+        right."""
+
+    def follow(self) -> int:
+        """Look whether the clock was set, to be called every second or so: the microseconds to add to what was stamped
+        before, because it was stamped by a clock that did not know the time; mostly 0."""
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock as it stood at the last `follow`, and monotonic from there: nothing that is stamped between
+    two of them is reordered, however the clock is set."""
+
+    def __init__(self) -> None:
+        self._offset_us = _offset_us()
+        self._certain = _kernel_clock_is_synchronised()
 
     def unix_us(self) -> int:
-        return time.time_ns() // 1000
+        return time.monotonic_ns() // 1000 + self._offset_us
 
     def age_s(self) -> float:
         return time.monotonic()
 
     def quality(self) -> int:
-        return TIME_HUB if _kernel_clock_is_synchronised() else TIME_ESTIMATED
+        if self.unix_us() < PLAUSIBLE_S * 1_000_000:
+            return TIME_UNKNOWN
+        return TIME_HUB if self._certain else TIME_ESTIMATED
+
+    def follow(self) -> int:
+        offset_us, certain = _offset_us(), self._certain
+        step_us, self._offset_us = offset_us - self._offset_us, offset_us
+        self._certain = _kernel_clock_is_synchronised()
+        return 0 if certain or abs(step_us) < STEP_US else step_us
+
+
+def _offset_us() -> int:
+    return time.time_ns() // 1000 - time.monotonic_ns() // 1000
 
 
 class AirClock:
@@ -55,6 +80,9 @@ class AirClock:
 
     def quality(self) -> int:
         return TIME_HUB
+
+    def follow(self) -> int:
+        return 0
 
 
 def _kernel_clock_is_synchronised() -> bool:

@@ -5,6 +5,7 @@ EXIT_KEYRING = 3
 EXIT_BROKER = 4
 EXIT_PORT = 5
 EXIT_RADIO = 6
+EXIT_SPOOL = 7
 
 EXIT_CODES = {
     0: "ended as asked, everything delivered that could be",
@@ -13,6 +14,7 @@ EXIT_CODES = {
     EXIT_BROKER: "the MQTT broker cannot be reached or refuses this hub",
     EXIT_PORT: "a port or socket this hub should listen on is not free",
     EXIT_RADIO: "a required radio cannot be used",
+    EXIT_SPOOL: "the spool cannot be opened or made",
 }
 
 
@@ -50,3 +52,9 @@ class RadioError(TaghubError):
     """A radio cannot be opened, or died."""
 
     exit_code = EXIT_RADIO
+
+
+class SpoolError(TaghubError):
+    """The spool file cannot be opened, nor a new one be made."""
+
+    exit_code = EXIT_SPOOL

@@ -5,63 +5,81 @@ import logging
 
 from taghub.batcher import Batcher
 from taghub.clock import Clock
+from taghub.closed_batch import sample_keys
 from taghub.heard import Heard
 from taghub.intake import ACCEPTED as OUTCOME_ACCEPTED
 from taghub.intake import Accepted, Intake
-from taghub.outbox import Dropped, Outbox
+from taghub.outbox import REFUSED_PAUSE_S
+from taghub.pacing import Pacer
 from taghub.position import PositionSource
-from taghub.registry import Registry
-from taghub.settings import MqttSettings, Settings
+from taghub.refusals import PAUSE, POISON, SPLIT, TOO_LARGE, refusal
+from taghub.registry import Registry, TagState
+from taghub.settings import Settings
+from taghub.split import halves
+from taghub.spool import DROP_MEMORY, Dropped, Known, Loaded, Spool, Store
 from taghub.status import ONLINE, Figures, RadioStatus, status
+from taghub.suspects import Suspects
 from taghub.trace_file import TraceFile
 from taghub.uplink import Uplink
-from tagwire.fields import TIME_HUB
+from tagwire.fields import TIME_ESTIMATED, TIME_HUB, TIME_UNKNOWN
 from tagwire.keyring import KeyringEntry
-from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD
+from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
+
+CLOCK_WORDS = {TIME_HUB: "hub", TIME_ESTIMATED: "estimated", TIME_UNKNOWN: "unknown"}
+UNSAVED_BYTES_MAX = 16_000_000  # in memory, while the spool file cannot be written
 
 _logger = logging.getLogger(__name__)
 
 
 class Hub:
-    """Lives in one event loop; a UplinkEvents of the uplink that `attach` names."""
+    """Lives in one event loop; a UplinkEvents of the uplink that `attach` names, and a SpoolEvents of its own spool."""
 
     def __init__(
         self,
         settings: Settings,
-        mqtt: MqttSettings,
         keyring: dict[int, KeyringEntry],
         clock: Clock,
         position: PositionSource,
         trace: TraceFile | None,
+        store: Store,
+        loaded: Loaded,
         first_sequence: int,
     ) -> None:
+        """store: opened, with what it `loaded`. first_sequence: above every batch number that was ever used."""
         self._settings = settings.hub
         self._clock = clock
         self._clock_quality = clock.quality()
         self._position = position
         self._trace = trace
-        self._intake = Intake(Registry(keyring))
+        self._durable = settings.spool is not None
+        registry = Registry(keyring)
+        registry.restore(TagState(tag_id, last, True) for tag_id, last in loaded.last.items())
+        self._intake = Intake(registry, last_epoch=loaded.epoch)
         self._batcher = Batcher(settings.hub.id, settings.batch.max_age_s, settings.batch.max_samples, first_sequence)
-        self._outbox = Outbox(mqtt.outbox_mb * 1_000_000)
+        self._batcher.add(loaded.open, clock.age_s())
+        self.spool = Spool(store, loaded, self, UNSAVED_BYTES_MAX)
         self._uplink: Uplink | None = None
+        self._pacer = Pacer(settings.mqtt.max_bytes_per_s if settings.mqtt is not None else 0)
+        self._pace_timer: asyncio.TimerHandle | None = None
+        self._suspects = Suspects()
         self._timer: asyncio.TimerHandle | None = None
         self._counts = {"closed": 0, "acknowledged": 0, "refused": 0}
         self._started_s = clock.age_s()
         self._status_before = (self._started_s, 0, 0)
         self.all_delivered = asyncio.Event()
         """Set while no closed batch waits for the broker's acknowledgement."""
-        self.all_delivered.set()
         self.ever_connected = asyncio.Event()
         self.last_refusal = "no answer"
         """Why the last try to connect failed."""
         self.radios: list[RadioStatus] = []
+        self._rearm()  # for samples that an earlier run has left open
 
     def attach(self, uplink: Uplink) -> None:
         """Where batches go from now on."""
         self._uplink = uplink
 
     def take(self, reports: list[Heard]) -> None:
-        """Reports of a radio: into the open batch, and to the broker when it is due."""
+        """Reports of a radio: into the spool and the open batch, and to the broker when it is due."""
         self._take_in(self._intake.take(reports))
 
     def replace_keyring(self, keyring: dict[int, KeyringEntry]) -> None:
@@ -84,7 +102,7 @@ class Hub:
         if samples:
             if self._trace is not None:
                 self._trace.heard(HEARD, [(sample.tag_id, sample.counter, sample.t_us) for sample in samples])
-                self._trace.samples(ACCEPTED, [sample[:2] for sample in samples], self._clock.unix_us())
+            self.spool.accept(samples)
             self._batcher.add(samples, self._clock.age_s())
         self._close_due()
 
@@ -95,32 +113,62 @@ class Hub:
     @property
     def undelivered_batches(self) -> int:
         """Closed batches that the broker has not acknowledged."""
-        return self._outbox.batches
+        return self.spool.undelivered_batches
 
     def send(self) -> None:
         """Publish what waits, as far as the uplink has room."""
         uplink = self._uplink
-        while uplink is not None and uplink.has_room and (batch := self._outbox.next_to_send(self._clock.age_s())):
+        while uplink is not None and uplink.has_room:
+            now_s = self._now_s()
+            delay_s = self._pacer.delay_s(now_s)
+            batch = self.spool.next_to_send(now_s, alarms_only=delay_s > 0)
+            if batch is None:
+                if delay_s and self._pace_timer is None:
+                    self._pace_timer = asyncio.get_running_loop().call_later(delay_s, self._pace_over)
+                return
+            if len(batch.payload) > uplink.max_payload_bytes:
+                self.batch_refused(batch.sequence, TOO_LARGE, f"the broker takes {uplink.max_payload_bytes} bytes")
+                return
+            self._pacer.spend(len(batch.payload))
             uplink.publish(batch)
+
+    def _pace_over(self) -> None:
+        self._pace_timer = None
+        self.send()
 
     def radio_changed(self, index: int, radio: RadioStatus) -> None:
         """A radio has been opened or has died: the status says so at once."""
         self.radios[index] = radio
         self.publish_status(ONLINE)
 
+    def follow_clock(self) -> None:
+        """Look whether the clock was set; what a clock that did not know the time has stamped is corrected."""
+        step_us = self._clock.follow()
+        before, self._clock_quality = self._clock_quality, self._clock.quality()
+        if step_us:
+            _logger.warning("the clock was set by %.1f s: %d open samples follow", step_us / 1e6, self.open_samples)
+            self._batcher.shift(step_us)
+        if before != self._clock_quality:
+            _logger.info("the clock is %s", CLOCK_WORDS[self._clock_quality])
+
+    @property
+    def open_samples(self) -> int:
+        """Samples that wait for their batch to close."""
+        return self._batcher.open_samples
+
     def publish_status(self, state: str) -> None:
         """Publish the retained status."""
         if self._uplink is None:
             return
-        self._clock_quality = self._clock.quality()
         now_s = self._clock.age_s()
         reports = sum(self._intake.counts.values())
         samples = self._intake.counts[OUTCOME_ACCEPTED]
         before_s, reports_before, samples_before = self._status_before
         passed_s = max(now_s - before_s, 0.001)
+        totals = self.spool.store.totals
         figures = Figures(
             uptime_s=now_s - self._started_s,
-            clock="hub" if self._clock_quality == TIME_HUB else "estimated",
+            clock=CLOCK_WORDS[self._clock_quality],
             position=self._position.current(),
             tags_known=len(self._intake.registry.tags),
             tags_heard=self._intake.registry.heard_count,
@@ -129,12 +177,19 @@ class Hub:
             samples_per_s=(samples - samples_before) / passed_s,
             batches={
                 **self._counts,
-                "waiting": self._outbox.batches - self._outbox.in_flight,
-                "in_flight": self._outbox.in_flight,
-                "outbox_bytes": self._outbox.bytes,
+                "waiting": max(0, self.spool.undelivered_batches - self.spool.outbox.in_flight),
+                "in_flight": self.spool.outbox.in_flight,
+                "outbox_bytes": totals.bytes,
                 "open_samples": self._batcher.open_samples,
             },
-            dropped=self._outbox.dropped,
+            dropped={**totals.dropped, DROP_MEMORY: self.spool.dropped_memory},
+            spool={
+                "durable": int(self._durable),
+                "failing": self.spool.failing,
+                "failures": self.spool.failures,
+                "repairs": self.spool.repairs,
+                "set_aside": totals.poison,
+            },
             radios=self.radios,
         )
         time_s = self._clock.unix_us() // 1_000_000
@@ -153,41 +208,82 @@ class Hub:
         self.last_refusal = reason
 
     def uplink_lost(self, reason: str) -> None:
-        _logger.warning("connection to the broker lost: %s; %d batches wait", reason, self._outbox.batches)
+        _logger.warning("connection to the broker lost: %s; %d batches wait", reason, self.undelivered_batches)
+
+    def batches_returned(self, sequences: list[int], blamed: bool) -> None:
+        now_s = self._now_s()
+        for sequence in sequences:
+            if blamed and self._suspects.blame(sequence):
+                _logger.error("batch %d: the broker ends the connection whenever it is sent; set aside", sequence)
+                self._counts["refused"] += 1
+                self.spool.refused(sequence, now_s, for_good=True)
+            else:
+                self.spool.outbox.put_back([sequence], now_s + (REFUSED_PAUSE_S if blamed else 0.0))
 
     def batch_acknowledged(self, sequence: int) -> None:
-        batch = self._outbox.acknowledged(sequence)
+        self._suspects.acknowledged(sequence)
+        batch = self.spool.acknowledged(sequence)
         if batch is not None:
             self._counts["acknowledged"] += 1
             if self._trace is not None:
-                self._trace.samples(ACKNOWLEDGED, batch.samples, self._clock.unix_us())
-        self._answered()
-
-    def batch_refused(self, sequence: int, reason: str) -> None:
-        self._counts["refused"] += 1
-        _logger.warning("the broker refuses batch %d: %s", sequence, reason)
-        dropped = self._outbox.refused(sequence, self._clock.age_s())
-        if dropped is not None:
-            _log_dropped(dropped)
-        self._answered()
-
-    def _answered(self) -> None:
-        if not self._outbox.batches:
-            self.all_delivered.set()
+                self._trace.samples(ACKNOWLEDGED, sample_keys(batch), self._clock.unix_us())
         self.send()
+
+    def batch_refused(self, sequence: int, code: int, reason: str) -> None:
+        self._counts["refused"] += 1
+        action, advice = refusal(code)
+        _logger.warning("the broker refuses batch %d: %s; %s", sequence, reason, advice)
+        now_s = self._now_s()
+        batch = next((batch for batch in self.spool.outbox.batches if batch.sequence == sequence), None)
+        if action == PAUSE:
+            self.spool.outbox.put_back([sequence], now_s + REFUSED_PAUSE_S)
+            self.spool.outbox.pause(now_s + REFUSED_PAUSE_S)
+        elif action == SPLIT and batch is not None and batch.samples > 1:
+            self.spool.replace(sequence, halves(batch, self._batcher.next_sequence))
+        else:
+            self.spool.refused(sequence, now_s, for_good=action in (POISON, SPLIT))
+        self.send()
+
+    # What the spool tells.
+
+    def samples_committed(self, samples: list[Accepted]) -> None:
+        if self._trace is not None and samples:
+            keys = [sample[:2] for sample in samples]
+            self._trace.samples(ACCEPTED, keys, self._clock.unix_us())
+            if self._durable:
+                self._trace.samples(SPOOLED, keys, self._clock.unix_us())
+
+    def batches_ready(self) -> None:
+        if self.spool.all_delivered:
+            self.all_delivered.set()
+        else:
+            self.all_delivered.clear()
+        self.send()
+
+    def batches_dropped(self, dropped: list[Dropped]) -> None:
+        for sequence, samples, reason in dropped:
+            _logger.error("batch %d dropped with %d samples: %s", sequence, samples, reason)
+
+    def known(self) -> Known:
+        now_s = self._clock.unix_us() // 1_000_000 if self._clock_quality == TIME_HUB else None
+        return Known(now_s, self._intake.names.last_epoch, self._last_counters)
+
+    def _last_counters(self) -> dict[int, int]:
+        return {state.tag_id: state.last for state in self._intake.registry.snapshot()}
+
+    def _now_s(self) -> float:
+        """For pauses: of the machine, for a broker does not live in the air's time."""
+        return asyncio.get_running_loop().time()
 
     def _close_due(self, close: bool = False) -> None:
         position = self._position.current()
         closed = self._batcher.take_due(
             self._clock.age_s(), self._clock.unix_us() // 1_000_000, self._clock_quality, position, close
         )
-        for batch in closed:
-            self._counts["closed"] += 1
-            for dropped in self._outbox.add(batch):
-                _log_dropped(dropped)
         if closed:
+            self._counts["closed"] += len(closed)
             self.all_delivered.clear()
-            self.send()
+            self.spool.add(closed)
         self._rearm()
 
     def _rearm(self) -> None:
@@ -198,7 +294,3 @@ class Hub:
             # At least a little: the air's clock stands still while the air is silent.
             delay_s = max(self._batcher.due_s - self._clock.age_s(), 0.01)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._close_due)
-
-
-def _log_dropped(dropped: Dropped) -> None:
-    _logger.error("%d samples dropped: %s", dropped.samples, dropped.reason)

@@ -1,102 +1,126 @@
-"""The home of every batch that the broker has not acknowledged. Pure: the time comes in.
+"""The home of what is on its way to the broker, and of what goes next. Pure: the time comes in.
 
-It lives in memory in this edition; a durable spool will stand behind the same calls.
+Everything is in the spool as well; here is only what will be sent soon. Order: alarms, then what was just closed, then
+what waits in the spool since an outage, the oldest first. So live data passes a backlog.
 """
 
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from taghub.batcher import ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_LIVE, ClosedBatch
 
+READY_MAX = 64  # of each kind in memory, up to 4 MB; what was longest in it goes back to waiting in the spool
+REFILL_BELOW = 16
 REFUSED_TRIES_MAX = 3
 REFUSED_PAUSE_S = 10.0  # a broker's quota or rights may be put right meanwhile; other batches go on
-
-DROP_FULL = "outbox_full"  # the broker was away for longer than the outbox holds: the oldest goes first
-DROP_REFUSED = "refused"  # the broker refused it, three times
-
-
-class Dropped(NamedTuple):
-    """Samples that were given up, and why (a DROP_* word)."""
-
-    reason: str
-    samples: int
+ASIDE_MAX = 64  # a broker that refuses so many at once refuses all
 
 
 class Outbox:
-    """Batches waiting, in flight, and set aside after a refusal; bounded in bytes.
+    """A batch is in flight from `next_to_send` until `acknowledged`, `refused` or `put_back`, across any number of
+    reconnects: the MQTT client sends it again by itself."""
 
-    A batch is in flight from `next_to_send` until `acknowledged` or `refused`, across any number of reconnects: the
-    MQTT client sends it again by itself.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._waiting: OrderedDict[int, ClosedBatch] = OrderedDict()
+    def __init__(self) -> None:
+        self._alarms: OrderedDict[int, ClosedBatch] = OrderedDict()
+        self._live: OrderedDict[int, ClosedBatch] = OrderedDict()
+        self._stored: OrderedDict[int, ClosedBatch] = OrderedDict()
         self._in_flight: dict[int, ClosedBatch] = {}
-        self._aside: dict[int, tuple[float, ClosedBatch]] = {}
-        self._refusals: dict[int, int] = {}
-        self.dropped = {DROP_FULL: 0, DROP_REFUSED: 0}
-        """Samples given up, by reason."""
-
-    @property
-    def batches(self) -> int:
-        """All batches that are not acknowledged."""
-        return len(self._waiting) + len(self._in_flight) + len(self._aside)
+        self._aside: OrderedDict[int, tuple[float, ClosedBatch]] = OrderedDict()
+        self._tries: dict[int, int] = {}
+        self._paused_until_s = 0.0
 
     @property
     def in_flight(self) -> int:
+        """How many batches the broker has to answer."""
         return len(self._in_flight)
 
     @property
-    def bytes(self) -> int:
-        """The payloads' bytes; what `max_bytes` bounds."""
-        return self._bytes
+    def flying(self) -> list[int]:
+        """The numbers of the batches in flight."""
+        return list(self._in_flight)
 
-    def add(self, batch: ClosedBatch) -> list[Dropped]:
-        """Take a batch in. Where the bound is passed, the oldest batches that are not in flight are given up."""
-        self._waiting[batch.sequence] = batch
-        self._bytes += len(batch.payload)
-        dropped = []
-        while self._bytes > self._max_bytes and (self._waiting or self._aside):
-            oldest = self._aside.pop(min(self._aside))[1] if self._aside else self._waiting.popitem(last=False)[1]
-            dropped.append(self._give_up(oldest, DROP_FULL))
-        return dropped
+    @property
+    def held(self) -> list[int]:
+        """The numbers of all batches that are here."""
+        return [*self._alarms, *self._live, *self._stored, *self._in_flight, *self._aside]
 
-    def next_to_send(self, now_s: float) -> ClosedBatch | None:
-        """The next batch to publish; it is in flight from now on. None when nothing waits."""
-        due = next((sequence for sequence, (due_s, _) in self._aside.items() if now_s >= due_s), None)
-        if due is not None:
-            batch = self._aside.pop(due)[1]
-        elif self._waiting:
-            batch = self._waiting.popitem(last=False)[1]
-        else:
+    @property
+    def batches(self) -> list[ClosedBatch]:
+        """All batches that are here."""
+        waiting = [*self._alarms.values(), *self._live.values(), *self._stored.values(), *self._in_flight.values()]
+        return waiting + [batch for _, batch in self._aside.values()]
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether batches that wait in the spool should be brought here (`refill`)."""
+        return len(self._stored) < REFILL_BELOW
+
+    def put(self, batches: Iterable[ClosedBatch], saved: bool = True) -> None:
+        """Batches that were just closed. `saved`: they are in the spool, so that they may be forgotten here."""
+        for batch in batches:
+            {LANE_ALARM: self._alarms, LANE_LIVE: self._live}.get(batch.lane, self._stored)[batch.sequence] = batch
+        if saved:
+            for waiting in (self._alarms, self._live, self._stored):
+                while len(waiting) > READY_MAX:
+                    waiting.popitem(last=False)
+
+    def refill(self, batches: Iterable[ClosedBatch]) -> None:
+        """Batches from the spool."""
+        self._stored |= {batch.sequence: batch for batch in batches}
+
+    def pause(self, until_s: float) -> None:
+        """Send nothing until then."""
+        self._paused_until_s = max(self._paused_until_s, until_s)
+
+    def next_to_send(self, now_s: float, alarms_only: bool = False) -> ClosedBatch | None:
+        """The next batch to publish; it is in flight from now on. None when nothing waits, or all has to."""
+        if alarms_only:
+            return self._send(self._alarms.popitem(last=False)[1]) if self._alarms else None
+        if now_s < self._paused_until_s:
             return None
-        self._in_flight[batch.sequence] = batch
-        return batch
+        for sequence, (due_s, batch) in self._aside.items():
+            if now_s >= due_s:
+                del self._aside[sequence]
+                return self._send(batch)
+        if len(self._aside) >= ASIDE_MAX:
+            return None
+        for waiting in (self._alarms, self._live, self._stored):
+            if waiting:
+                return self._send(waiting.popitem(last=False)[1])
+        return None
 
     def acknowledged(self, sequence: int) -> ClosedBatch | None:
         """The broker has it. None when it was not in flight."""
-        batch = self._in_flight.pop(sequence, None)
-        if batch is not None:
-            self._bytes -= len(batch.payload)
-            self._refusals.pop(sequence, None)
-        return batch
+        self._tries.pop(sequence, None)
+        return self._in_flight.pop(sequence, None)
 
-    def refused(self, sequence: int, now_s: float) -> Dropped | None:
-        """The broker does not want it: set it aside to try again later, or give it up for good."""
+    def refused(self, sequence: int, now_s: float) -> bool:
+        """The broker does not want it: it is set aside to be tried again. False when that was its last try: then it is
+        here no more."""
         batch = self._in_flight.pop(sequence, None)
         if batch is None:
-            return None
-        tries = self._refusals.get(sequence, 0) + 1
+            return True
+        tries = self._tries.get(sequence, 0) + 1
         if tries >= REFUSED_TRIES_MAX:
-            return self._give_up(batch, DROP_REFUSED)
-        self._refusals[sequence] = tries
+            self._tries.pop(sequence, None)
+            return False
+        self._tries[sequence] = tries
         self._aside[sequence] = (now_s + REFUSED_PAUSE_S, batch)
-        return None
+        return True
 
-    def _give_up(self, batch: ClosedBatch, reason: str) -> Dropped:
-        self._bytes -= len(batch.payload)
-        self._refusals.pop(batch.sequence, None)
-        self.dropped[reason] += len(batch.samples)
-        return Dropped(reason, len(batch.samples))
+    def put_back(self, sequences: Iterable[int], now_s: float) -> None:
+        """Batches in flight that are to be sent anew: first, but when everything goes on."""
+        for sequence in sequences:
+            batch = self._in_flight.pop(sequence, None)
+            if batch is not None:
+                self._aside[sequence] = (now_s, batch)
+
+    def forget(self, sequences: Iterable[int]) -> None:
+        """Batches that were given up."""
+        for sequence in sequences:
+            for waiting in (self._alarms, self._live, self._stored, self._aside, self._in_flight, self._tries):
+                waiting.pop(sequence, None)
+
+    def _send(self, batch: ClosedBatch) -> ClosedBatch:
+        self._in_flight[batch.sequence] = batch
+        return batch

@@ -7,15 +7,16 @@ import signal
 import time
 from collections.abc import Coroutine
 
-from taghub.backoff import delay_s
+from taghub.backoff import Backoff
 from taghub.clock import AirClock, SystemClock
 from taghub.embedded_broker import HOST, embedded_broker
-from taghub.errors import BrokerError, KeyringError, PortError, RadioError
+from taghub.errors import BrokerError, KeyringError, PortError, RadioError, SpoolError
 from taghub.hub import Hub
 from taghub.position import position_source
 from taghub.radio import Radio, make_radio
 from taghub.radio.base import COUNT_RESTARTS
 from taghub.settings import MqttSettings, Settings
+from taghub.spool import Limits, Store, StoreError
 from taghub.status import OFFLINE, ONLINE, RadioStatus, will
 from taghub.topics import topics
 from taghub.trace_file import TraceFile
@@ -24,10 +25,12 @@ from tagwire.beacon import COMPANY_ID_TEST
 from tagwire.errors import DecodeError
 from tagwire.keyring import KeyringEntry, load_keyring
 
+CLOCK_INTERVAL_S = 1.0
+SPOOL_CHECK_FIRST_S = 30.0
+SPOOL_CHECK_S = 86_400.0
 STATUS_TIMEOUT_S = 2.0  # for the last status, when everything else is delivered or given up
 NAMES_PAUSE_S = 0.005  # between two slices of some milliseconds: naming tags takes half a core at most
 NAMES_INTERVAL_S = 1.0
-RADIO_HEALTHY_S = 30.0  # a radio that ran this long has recovered: its next failure counts as the first
 
 _logger = logging.getLogger(__name__)
 
@@ -67,9 +70,18 @@ async def run(settings: Settings) -> None:
             stack.callback(trace.close)
         clock = AirClock() if settings.clock.source == "air" else SystemClock()
         position = position_source(settings.position)
-        # Above every number that an earlier run has used, unless the clock was set back.
-        first_sequence = time.time_ns() // 1_000_000
-        hub = Hub(settings, mqtt, keyring, clock, position, trace, first_sequence)
+        store = _store(settings, mqtt)
+        try:
+            loaded = store.open()
+        except StoreError as error:
+            raise SpoolError(f"spool.path: {error}") from None
+        if loaded.note:
+            _logger.error("%s", loaded.note)
+        # Above every number that an earlier run has used; without a file, unless the clock was set back.
+        first_sequence = max(loaded.next_sequence, time.time_ns() // 1_000_000)
+        hub = Hub(settings, keyring, clock, position, trace, store, loaded, first_sequence)
+        writer = asyncio.create_task(hub.spool.run(), name="spool")
+        stack.push_async_callback(_end_spool, hub, writer)
         site, name = settings.hub.site, settings.hub.id
         client_id = mqtt.client_id or f"taghub-{site}-{name}"
         uplink = Uplink(mqtt, client_id, topics(site, name), will(site, name), hub)
@@ -82,7 +94,20 @@ async def run(settings: Settings) -> None:
         try:
             await _work(settings, hub, radios, position.run(), stopping)
         finally:
-            await _deliver(hub, uplink, mqtt)
+            await _deliver(hub, uplink, mqtt, durable=settings.spool is not None)
+
+
+def _store(settings: Settings, mqtt: MqttSettings) -> Store:
+    spool = settings.spool
+    if spool is None:
+        return Store(None, "off", Limits(mqtt.outbox_mb * 1_000_000, float("inf"), "oldest"))
+    limits = Limits(spool.max_mb * 1_000_000, spool.max_age_h * 3600, spool.when_full)
+    return Store(spool.path, spool.durability, limits)
+
+
+async def _end_spool(hub: Hub, writer: asyncio.Task[None]) -> None:
+    hub.spool.stop()
+    await writer
 
 
 async def _work(
@@ -95,6 +120,9 @@ async def _work(
             tasks = [group.create_task(position, name="position")]
             for index, radio in enumerate(radios):
                 tasks.append(group.create_task(_listen(hub, index, radio), name=f"radio {radio.name}"))
+            tasks.append(group.create_task(_follow_clock(hub), name="clock"))
+            if settings.spool is not None:
+                tasks.append(group.create_task(_check_spool(hub), name="spool check"))
             tasks.append(group.create_task(_report(hub, settings.hub.status_interval_s), name="status"))
             tasks.append(group.create_task(_name_tags(hub), name="names"))
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload_keyring, settings, hub)
@@ -123,13 +151,13 @@ async def _first_connection(hub: Hub, mqtt: MqttSettings, stopping: asyncio.Even
 
 async def _listen(hub: Hub, index: int, radio: Radio) -> None:
     """Keep one radio open. Raises TaghubError only when a required radio cannot be opened at the start."""
-    failures = 0
+    backoff = Backoff()
     ever_open = False
     while True:
-        opened_s = time.monotonic()
         try:
             async with radio.listen() as chunks:
                 ever_open = True
+                backoff.up(time.monotonic())
                 hub.radio_changed(index, RadioStatus(radio.name, True, radio.counts))
                 _logger.info("radio %s: open", radio.name)
                 async for chunk in chunks:
@@ -140,8 +168,7 @@ async def _listen(hub: Hub, index: int, radio: Radio) -> None:
             reason = str(error)
         radio.counts[COUNT_RESTARTS] += 1
         hub.radio_changed(index, RadioStatus(radio.name, False, radio.counts))
-        failures = 1 if time.monotonic() - opened_s > RADIO_HEALTHY_S else failures + 1
-        delay = delay_s(failures)
+        delay = backoff.down_s(time.monotonic())
         _logger.warning("%s; again in %.1f s", reason, delay)
         await asyncio.sleep(delay)
 
@@ -164,6 +191,20 @@ async def _name_tags(hub: Hub) -> None:
         await asyncio.sleep(NAMES_PAUSE_S if more else NAMES_INTERVAL_S)
 
 
+async def _follow_clock(hub: Hub) -> None:
+    while True:
+        await asyncio.sleep(CLOCK_INTERVAL_S)
+        hub.follow_clock()
+
+
+async def _check_spool(hub: Hub) -> None:
+    """A fault that nobody reads by chance is found before what lies behind it is needed."""
+    await asyncio.sleep(SPOOL_CHECK_FIRST_S)
+    while True:
+        await hub.spool.check()
+        await asyncio.sleep(SPOOL_CHECK_S)
+
+
 async def _report(hub: Hub, interval_s: float) -> None:
     """The status now and then; a batch that was set aside after a refusal goes again with it."""
     while True:
@@ -172,13 +213,15 @@ async def _report(hub: Hub, interval_s: float) -> None:
         hub.send()
 
 
-async def _deliver(hub: Hub, uplink: Uplink, mqtt: MqttSettings) -> None:
+async def _deliver(hub: Hub, uplink: Uplink, mqtt: MqttSettings, durable: bool) -> None:
     """The last of everything, within bounded time."""
     hub.close_batch()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(mqtt.stop_timeout_s):
             await hub.all_delivered.wait()
-    if hub.undelivered_batches:
+    if hub.undelivered_batches and durable:
+        _logger.warning("stopped with %d batches undelivered; they are in the spool", hub.undelivered_batches)
+    elif hub.undelivered_batches:
         _logger.error("stopped with %d batches undelivered; they are lost", hub.undelivered_batches)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STATUS_TIMEOUT_S):

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,6 +12,21 @@ from tagwire.beacon import COMPANY_ID_TEST
 
 TopicLevel = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Profile(NamedTuple):
+    """What a kind of link changes: when a batch closes, how often status and keep-alive go."""
+
+    max_age_s: float
+    status_interval_s: float
+    keepalive_s: int
+
+
+PROFILES = {
+    "desk": Profile(1.0, 10.0, 5),
+    "truck": Profile(60.0, 300.0, 60),
+    "metered": Profile(300.0, 3600.0, 300),
+}
 
 
 class _Section(BaseModel):
@@ -27,6 +42,9 @@ class HubSettings(_Section):
     site: TopicLevel = Field(description="name of the site or fleet; part of every topic")
     company_id: int = Field(
         COMPANY_ID_TEST, ge=0, le=0xFFFF, description="Bluetooth company id of the tags; 65535 is for tests only"
+    )
+    profile: Literal["desk", "truck", "metered"] = Field(
+        "desk", description="the link: sets max_age_s, status_interval_s and keepalive_s where they are not set"
     )
     status_interval_s: float = Field(10.0, ge=1, le=3600, description="seconds between two status messages")
 
@@ -91,11 +109,16 @@ class MqttSettings(_Section):
     client_id: str | None = Field(None, description='default "taghub-SITE-ID"; stable, or the broker loses the session')
     username: str | None = Field(None, description="user name")
     password_file: Path | None = Field(None, description="file whose first line is the password")
+    protocol: Literal["5", "3.1.1"] = Field("5", description="version of MQTT; 5 tells more about what is wrong")
     tls: TlsSettings | None = Field(None, description="section [mqtt.tls]; default: no TLS")
     keepalive_s: int = Field(5, ge=2, le=600, description="seconds; a dead link is noticed after at most twice this")
     session_expiry_s: int = Field(86400, ge=0, le=0xFFFFFFFF, description="seconds the broker keeps the session")
     inflight: int = Field(8, ge=1, le=100, description="batches sent and not yet acknowledged, at most")
-    outbox_mb: int = Field(64, ge=1, le=4096, description="megabytes of batches kept while the broker is away")
+    expiry_s: int = Field(
+        604800, ge=0, le=0xFFFFFFFF, description="seconds the broker keeps samples for consumers that are away; 0: ever"
+    )
+    max_bytes_per_s: int = Field(0, ge=0, description="cap on what batches take of the link, alarms exempt; 0: none")
+    outbox_mb: int = Field(64, ge=1, le=4096, description="megabytes of batches kept in memory, without a spool file")
     start_timeout_s: float = Field(10.0, gt=0, le=3600, description="seconds to reach the broker at the start")
     wait_for_broker: bool = Field(False, description="start without the broker and keep trying, as a truck hub should")
     stop_timeout_s: float = Field(5.0, ge=0, le=600, description="seconds to deliver what is left when stopped")
@@ -112,6 +135,18 @@ class BatchSettings(_Section):
 
     max_age_s: float = Field(1.0, ge=0.05, le=3600, description="seconds from its first sample: 1 live, 300 on a meter")
     max_samples: int = Field(SAFE_SAMPLES, ge=1, le=SAFE_SAMPLES, description="samples in one batch")
+
+
+class SpoolSettings(_Section):
+    """Where accepted samples are until the broker has them. Without this section they are in memory only."""
+
+    path: Path = Field(description="the spool file; relative to the settings file")
+    max_mb: int = Field(1024, ge=1, le=1_000_000, description="megabytes of batches in it, at most")
+    max_age_h: float = Field(720.0, gt=0, le=87600, description="hours after which a batch is dropped")
+    when_full: Literal["oldest", "newest"] = Field("oldest", description="which batches go first when it is full")
+    durability: Literal["full", "normal"] = Field(
+        "full", description='"normal": a power cut may cost some seconds, for storage that wears fast'
+    )
 
 
 class FixedPosition(_Section):
@@ -154,9 +189,25 @@ class Settings(_Section):
     mqtt: MqttSettings | None = None
     broker: BrokerSettings = BrokerSettings.model_validate({})
     batch: BatchSettings = BatchSettings.model_validate({})
+    spool: SpoolSettings | None = None
     position: Annotated[FixedPosition | GpsdPosition, Field(discriminator="kind")] | None = None
     trace: TraceSettings | None = None
     clock: ClockSettings = ClockSettings.model_validate({})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile(cls, document: Any) -> Any:
+        """A profile stands for the settings that the file does not have."""
+        hub = document.get("hub") if isinstance(document, dict) else None
+        if not isinstance(hub, dict) or hub.get("profile") not in PROFILES:
+            return document  # none, or a mistake that the field itself tells
+        profile = PROFILES[hub["profile"]]
+        filled = {**document, "hub": {"status_interval_s": profile.status_interval_s, **hub}}
+        for section, name in (("batch", "max_age_s"), ("mqtt", "keepalive_s")):
+            values = document.get(section, {} if section == "batch" else None)
+            if isinstance(values, dict):
+                filled[section] = {name: getattr(profile, name), **values}
+        return filled
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":

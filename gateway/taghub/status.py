@@ -34,6 +34,7 @@ class Figures(NamedTuple):
     samples_per_s: float
     batches: Mapping[str, int]
     dropped: Mapping[str, int]
+    spool: Mapping[str, int | str]
     radios: Iterable[RadioStatus]
 
 
@@ -63,6 +64,7 @@ def status(state: str, site: str, hub: str, time_s: int, figures: Figures) -> by
             "intake": dict(figures.intake),
             "batches": dict(figures.batches),
             "dropped": dict(figures.dropped),
+            "spool": dict(figures.spool),
             "radios": [{"name": radio.name, "open": radio.open, **radio.counts} for radio in figures.radios],
         }
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from taghub.errors import SettingsError
-from tagwire.trace import encode, encode_many
+from tagwire.trace import RECORD_BYTES, encode, encode_many
 
 _logger = logging.getLogger(__name__)
 
@@ -17,6 +17,8 @@ class TraceFile:
         """Raises SettingsError when the file cannot be opened."""
         try:
             self._file = path.open("ab", buffering=0)
+            if path.is_file():  # a record that a killed run has begun
+                self._file.truncate(path.stat().st_size // RECORD_BYTES * RECORD_BYTES)
         except OSError as error:
             raise SettingsError(f"trace.path: cannot be written: {error}") from None
 

@@ -1,15 +1,20 @@
-"""The MQTT 5 connection: paho in its own thread, spoken to from the event loop.
+"""The MQTT connection: paho in its own thread, spoken to from the event loop.
 
 Who owns what: the outbox decides which batch goes next and gives it up; from `publish` until the broker's PUBACK a
 message is paho's, which sends it again after each reconnect with its packet id and DUP, as MQTT wants it. So that paho
 never holds more than the broker's Receive Maximum, `publish` is only called while `has_room`.
+
+A connection that ends FRUITLESS_MAX times in a row without a single acknowledgement may end because of what is sent:
+the session is then given up, and batches go one at a time until one is acknowledged.
 """
 
 import asyncio
+import functools
 import logging
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -19,15 +24,18 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from taghub.backoff import delay_s
-from taghub.batcher import ClosedBatch
+from taghub.backoff import Backoff
+from taghub.closed_batch import ClosedBatch
 from taghub.errors import SettingsError
 from taghub.settings import MqttSettings
 from taghub.topics import Topics
 from tagwire.batch import CONTENT_TYPE
 
 STATUS_CONTENT_TYPE = "application/json"
+MAX_PACKET_BYTES = 268_435_455  # where the broker names no limit
+HEADER_BYTES = 512  # of a publish: topic, properties, with room to spare
 _RECEIVE_MAXIMUM = 0xFFFF  # where the broker names none (MQTT 5, 3.2.2.3.3)
+FRUITLESS_MAX = 3
 _STATUS = -1  # stands for a batch's sequence where a status message is meant
 
 _logger = logging.getLogger(__name__)
@@ -45,11 +53,15 @@ class UplinkEvents(Protocol):
     def uplink_lost(self, reason: str) -> None:
         """An established connection is gone; another try follows by itself."""
 
+    def batches_returned(self, sequences: list[int], blamed: bool) -> None:
+        """These batches are not with the MQTT client any more, and were not answered. `blamed`: the connection has
+        ended again with this one alone in flight."""
+
     def batch_acknowledged(self, sequence: int) -> None:
         """The broker has taken a batch over."""
 
-    def batch_refused(self, sequence: int, reason: str) -> None:
-        """The broker has answered a batch with an error (PUBACK reason 0x80 or above)."""
+    def batch_refused(self, sequence: int, code: int, reason: str) -> None:
+        """The broker has answered a batch with an error: the PUBACK's reason code, 0x80 or above, and its name."""
 
 
 class Uplink:
@@ -64,20 +76,30 @@ class Uplink:
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._connected = False
+        self._stopped = False
         self._window = settings.inflight
         self._receive_maximum = _RECEIVE_MAXIMUM
         self._sequences: dict[int, int] = {}
         self._next_status: bytes | None = None
         self._idle = asyncio.Event()
         self._idle.set()
-        self._failures = 0  # in a row; touched by paho's thread only
-        self._client = self._configured_client(client_id, will)
+        self._backoff = Backoff()  # touched by paho's thread only
+        self._fruitless = 0  # connections in a row that ended with batches in flight and none acknowledged
+        self._careful = False  # one batch at a time
+        self._max_packet_bytes = MAX_PACKET_BYTES
+        self._old: list[asyncio.Task[None]] = []
+        self._make_client = functools.partial(self._configured_client, client_id, will)
+        self._client = self._make_client()
 
     def _configured_client(self, client_id: str, will: bytes) -> Client:
         settings = self._settings
-        client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
+        if settings.protocol == "5":
+            client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
+        else:
+            version = MQTTProtocolVersion.MQTTv311
+            client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=False)
         client.max_inflight_messages_set(settings.inflight + 1)  # and the status
-        client.will_set(self._topics.status, will, qos=1, retain=True, properties=_properties(STATUS_CONTENT_TYPE))
+        client.will_set(self._topics.status, will, qos=1, retain=True, properties=self._properties(STATUS_CONTENT_TYPE))
         if settings.username is not None:
             client.username_pw_set(settings.username, _password(settings))
         if settings.tls is not None:
@@ -105,29 +127,36 @@ class Uplink:
         """Whether one more batch may be published now."""
         return self._connected and len(self._sequences) < self._window
 
-    def start(self) -> None:
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest batch that the broker takes."""
+        return self._max_packet_bytes - HEADER_BYTES
+
+    def start(self, clean_start: bool = False) -> None:
         """Begin to connect, and never stop trying."""
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
-        self._client.connect_async(
-            self._settings.host,
-            self._settings.port,
-            self._settings.keepalive_s,
-            clean_start=False,
-            properties=properties,
-        )
+        options: dict[str, Any] = {}
+        if self._settings.protocol == "5":
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = self._settings.session_expiry_s
+            options = {"clean_start": clean_start, "properties": properties}
+        self._client.connect_async(self._settings.host, self._settings.port, self._settings.keepalive_s, **options)
         self._client.loop_start()
 
     async def stop(self) -> None:
         """End the connection in order, so that the broker does not send the will. Takes at most a connect timeout."""
+        self._stopped = True
         self._connected = False  # the end of the connection is no news
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
+        await asyncio.gather(*self._old)
 
     def publish(self, batch: ClosedBatch) -> None:
         """Hand a batch to the broker; `batch_acknowledged` or `batch_refused` follows, however long it takes."""
-        properties = _properties(CONTENT_TYPE)
-        properties.UserProperty = [("sequence", str(batch.sequence)), ("count", str(len(batch.samples)))]
+        properties = self._properties(CONTENT_TYPE)
+        if properties is not None:
+            properties.UserProperty = [("sequence", str(batch.sequence)), ("count", str(batch.samples))]
+            if self._settings.expiry_s:
+                properties.MessageExpiryInterval = self._settings.expiry_s
         self._publish(self._topics.samples, batch.payload, batch.sequence, properties, retain=False)
 
     def publish_status(self, status: bytes) -> None:
@@ -146,27 +175,40 @@ class Uplink:
             return
         if len(self._sequences) < window:
             status, self._next_status = self._next_status, None
-            self._publish(self._topics.status, status, _STATUS, _properties(STATUS_CONTENT_TYPE), retain=True)
+            self._publish(self._topics.status, status, _STATUS, self._properties(STATUS_CONTENT_TYPE), retain=True)
 
-    def _publish(self, topic: str, payload: bytes, sequence: int, properties: Properties, retain: bool) -> None:
+    def _publish(self, topic: str, payload: bytes, sequence: int, properties: Properties | None, retain: bool) -> None:
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:  # 65,535 packet ids are taken: cannot be, within the window
             raise RuntimeError("paho has no packet id left")
         self._sequences[info.mid] = sequence
         self._idle.clear()
 
+    def _properties(self, content_type: str) -> Properties | None:
+        if self._settings.protocol != "5":
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ContentType = content_type
+        return properties
+
     # What follows runs in paho's thread, and does no more than pass the news on.
 
     def _on_connect(
         self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        if client is not self._client:
+            return
         if reason.is_failure:  # on_disconnect follows
             self._tell(self._events.uplink_refused, f"the broker refuses this hub: {reason}")
             return
-        self._failures = 0
-        self._tell(self._now_connected, int(getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM)))
+        self._backoff.up(time.monotonic())
+        receive_maximum = int(getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM))
+        packet_bytes = int(getattr(properties, "MaximumPacketSize", MAX_PACKET_BYTES))
+        self._tell(self._now_connected, receive_maximum, packet_bytes)
 
     def _on_connect_fail(self, client: Client, userdata: Any) -> None:
+        if client is not self._client:
+            return
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]  # paho calls from its handler
         self._retry_later()
         self._tell(self._events.uplink_refused, str(error) or type(error).__name__)
@@ -174,16 +216,19 @@ class Uplink:
     def _on_disconnect(
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        if client is not self._client:
+            return
         self._retry_later()
         self._tell(self._now_lost, str(reason))
 
     def _on_publish(self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties) -> None:
-        self._tell(self._answered, mid, str(reason) if reason.is_failure else "")
+        if client is not self._client:
+            return
+        self._tell(self._answered, mid, reason.value if reason.is_failure else 0, str(reason))
 
     def _retry_later(self) -> None:
         """Our own delay in the place of paho's, which has no jitter."""
-        self._failures += 1
-        delay = delay_s(self._failures)
+        delay = self._backoff.down_s(time.monotonic())
         self._client.reconnect_delay_set(delay, delay)  # type: ignore[arg-type]  # it only ever computes with them
 
     def _tell(self, listener: Callable[..., None], *args: object) -> None:
@@ -192,18 +237,38 @@ class Uplink:
 
     # And from here on in the event loop again.
 
-    def _now_connected(self, receive_maximum: int) -> None:
+    def _now_connected(self, receive_maximum: int, packet_bytes: int) -> None:
+        self._max_packet_bytes = packet_bytes
         self._connected = True
         self._receive_maximum = receive_maximum
-        self._window = min(self._settings.inflight, receive_maximum)
+        self._window = 1 if self._careful else min(self._settings.inflight, receive_maximum)
         self._events.uplink_connected()
 
     def _now_lost(self, reason: str) -> None:
         if self._connected:
             self._connected = False
             self._events.uplink_lost(reason)
+            self._consider_fruitless()
 
-    def _answered(self, mid: int, failure: str) -> None:
+    def _consider_fruitless(self) -> None:
+        """The connection has ended. If that may be because of what was in flight, get it back from paho."""
+        batches = [sequence for sequence in self._sequences.values() if sequence != _STATUS]
+        self._fruitless = self._fruitless + 1 if batches else 0
+        if not batches or (self._fruitless < FRUITLESS_MAX and not self._careful):
+            return
+        blamed = self._careful
+        self._careful = True
+        old, self._client = self._client, self._make_client()
+        self._sequences.clear()
+        self._old.append(asyncio.create_task(asyncio.to_thread(_end_client, old)))
+        self._events.batches_returned(batches, blamed)
+        self._loop.call_later(self._backoff.down_s(time.monotonic()), self._start_anew)
+
+    def _start_anew(self) -> None:
+        if not self._stopped:
+            self.start(clean_start=True)
+
+    def _answered(self, mid: int, code: int, reason: str) -> None:
         sequence = self._sequences.pop(mid, None)
         self._send_status()
         if not self._sequences and self._next_status is None:
@@ -211,18 +276,22 @@ class Uplink:
         if sequence is None:
             return
         if sequence == _STATUS:
-            if failure:
-                _logger.warning("the broker refuses the status message: %s", failure)
-        elif failure:
-            self._events.batch_refused(sequence, failure)
+            if code:
+                _logger.warning("the broker refuses the status message: %s", reason)
+            return
+        self._fruitless = 0
+        if self._careful:
+            self._careful = False
+            self._window = min(self._settings.inflight, self._receive_maximum)
+        if code:
+            self._events.batch_refused(sequence, code, reason)
         else:
             self._events.batch_acknowledged(sequence)
 
 
-def _properties(content_type: str) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.ContentType = content_type
-    return properties
+def _end_client(client: Client) -> None:
+    client.disconnect()
+    client.loop_stop()
 
 
 def _password(settings: MqttSettings) -> str | None:

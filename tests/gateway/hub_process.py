@@ -1,16 +1,21 @@
 """A real hub as a child process, the air in front of it and a real MQTT subscriber behind it."""
 
 import json
+import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from waiting import wait_until
 
@@ -37,10 +42,17 @@ class HubProcess:
             "utf-8",
         )
         self._process: subprocess.Popen[bytes] | None = None
+        self.file_bytes_max = resource.RLIM_INFINITY
+        """No file of the hub may grow beyond."""
+        self.environment: dict[str, str] = {}
+        """In addition to this process's own."""
 
     def start(self) -> Self:
         with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, "-m", "taghub", "run", str(self.settings)], stderr=log)
+            command = [sys.executable, "-m", "taghub", "run", str(self.settings)]
+            if self.file_bytes_max != resource.RLIM_INFINITY:
+                command = ["prlimit", f"--fsize={self.file_bytes_max}", *command]
+            self._process = subprocess.Popen(command, stderr=log, env=os.environ | self.environment)
         return self
 
     def __enter__(self) -> Self:
@@ -79,9 +91,16 @@ class HubProcess:
     def air(self) -> socket.socket:
         """A connection to the hub's air."""
         self.wait_listening()
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(self._air_path))
-        return connection
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(str(self._air_path))
+            except ConnectionRefusedError:  # bound, and not yet listening; or dead
+                connection.close()
+                assert self.running, self.log
+                time.sleep(0.01)
+            else:
+                return connection
 
     def advertise(self, *advertisements: bytes) -> None:
         """Let the hub's radio report these AdvData."""
@@ -97,14 +116,26 @@ class HubProcess:
 
 
 class Subscriber:
-    """Receives everything below tags/v1/, keeps batches and the last status."""
+    """Receives everything below tags/v1/, keeps batches and the last status. With a `client_id` it has a session at the
+    broker that outlives connections; `version` is MQTT's."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self, port: int, client_id: str = "", version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5
+    ) -> None:
         self.batches: list[Batch] = []
         self.statuses: list[dict[str, Any]] = []
         self.other: list[str] = []
-        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        self._client.on_connect = lambda client, *_: client.subscribe("tags/v1/#", options=SubscribeOptions(qos=1))
+        five = version == MQTTProtocolVersion.MQTTv5
+        clean = None if five else not client_id
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=clean)
+        self._connect: dict[str, Any] = {}
+        if client_id and five:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = 3600
+            self._connect = {"clean_start": False, "properties": properties}
+        options: dict[str, Any] = {"options": SubscribeOptions(qos=1)} if five else {"qos": 1}
+        self._client.on_connect = lambda client, *_: client.subscribe("tags/v1/#", **options)
+        self._client.reconnect_delay_set(1, 1)
         self._client.on_message = lambda client, userdata, message: self._receive(message)
         self._ready = False
         self._client.on_subscribe = self._on_subscribe
@@ -124,7 +155,7 @@ class Subscriber:
     def __enter__(self) -> Self:
         def connected() -> bool:
             try:
-                self._client.connect("127.0.0.1", self._port)
+                self._client.connect("127.0.0.1", self._port, 5, **self._connect)
             except OSError:
                 return False
             return True

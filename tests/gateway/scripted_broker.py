@@ -1,4 +1,4 @@
-"""A broker that answers as it is told to: the answers that no real one gives on demand. MQTT 5, QoS 1 only."""
+"""A broker that answers as it is told to: the answers that no real one gives on demand. QoS 1 only."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,6 +25,9 @@ class ScriptedBroker:
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
         self.publishes: list[Publish] = []
+        self.calm = False
+        """For `answer` to ask."""
+        self._five = True
         self.port = 0
 
     async def __aenter__(self) -> "ScriptedBroker":
@@ -52,15 +55,18 @@ class ScriptedBroker:
             except (asyncio.IncompleteReadError, ConnectionError):
                 return
             if first >> 4 == CONNECT:
+                self._five = packet[6] == 5
                 writer.write(bytes([CONNACK << 4, len(self._connack)]) + self._connack)
             elif first >> 4 == PINGREQ:
                 writer.write(bytes([PINGRESP << 4, 0]))
             elif first >> 4 == PUBLISH:
-                publish = _parsed(first, packet)
+                publish = _parsed(first, packet, self._five)
                 self.publishes.append(publish)
                 reason = self._answer(publish)
                 if reason is not None:
-                    writer.write(bytes([PUBACK << 4, 3]) + publish.packet_id.to_bytes(2, "big") + bytes([reason]))
+                    code = bytes([reason]) if self._five else b""
+                    header = bytes([PUBACK << 4, 2 + len(code)])
+                    writer.write(header + publish.packet_id.to_bytes(2, "big") + code)
 
 
 async def _remaining_length(reader: asyncio.StreamReader) -> int:
@@ -73,9 +79,9 @@ async def _remaining_length(reader: asyncio.StreamReader) -> int:
         shift += 7
 
 
-def _parsed(first: int, packet: bytes) -> Publish:
+def _parsed(first: int, packet: bytes, five: bool) -> Publish:
     topic_end = 2 + int.from_bytes(packet[:2], "big")
     packet_id = int.from_bytes(packet[topic_end : topic_end + 2], "big")
     properties_start = topic_end + 3  # all properties of a test are shorter than 128 bytes
-    payload = packet[properties_start + packet[topic_end + 2] :]
+    payload = packet[properties_start + packet[topic_end + 2] :] if five else packet[topic_end + 2 :]
     return Publish(packet[2:topic_end].decode(), packet_id, bool(first & 8), payload)

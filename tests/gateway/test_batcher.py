@@ -2,10 +2,12 @@
 
 from tags import NOW_S, NOW_US, Tag, reading
 
-from taghub.batcher import Batcher, ClosedBatch
+from taghub.batcher import Batcher
+from taghub.closed_batch import LANE_ALARM, LANE_LIVE, ClosedBatch, sample_keys
 from taghub.intake import Accepted, Intake
 from taghub.registry import Registry
 from tagwire.batch import MAX_BATCH_BYTES, SAFE_SAMPLES, Batch, decode_batch, samples
+from tagwire.beacon import KIND_ALARM
 from tagwire.fields import TIME_ESTIMATED, TIME_GNSS, TIME_HUB
 
 TAG = Tag(7)
@@ -28,7 +30,8 @@ def test_batch_closes_at_its_age_and_not_before() -> None:
     assert batcher.due_s == 11.0
     assert take(batcher, 10.99) == []
     (closed,) = take(batcher, 11.0)
-    assert (closed.sequence, closed.samples) == (5, [(7, 1), (7, 2)])
+    assert closed[:4] == (5, LANE_LIVE, NOW_S, 2)
+    assert sample_keys(closed) == [(7, 1), (7, 2)]
     assert batcher.due_s is None
     assert take(batcher, 99.0) == []
 
@@ -36,16 +39,27 @@ def test_batch_closes_at_its_age_and_not_before() -> None:
 def test_full_batches_close_at_once_and_the_rest_waits() -> None:
     batcher = Batcher("hub-1", 1.0, 2, 5)
     batcher.add(accepted(1, 2, 3, 4, 5), 10.0)
-    assert [batch.samples for batch in take(batcher, 10.0)] == [[(7, 1), (7, 2)], [(7, 3), (7, 4)]]
+    assert [sample_keys(batch) for batch in take(batcher, 10.0)] == [[(7, 1), (7, 2)], [(7, 3), (7, 4)]]
     assert batcher.open_samples == 1
     (last,) = take(batcher, 10.0, close=True)
-    assert (last.sequence, last.samples) == (7, [(7, 5)])
+    assert (last.sequence, sample_keys(last)) == (7, [(7, 5)])
+
+
+def test_alarms_close_at_once_in_a_batch_of_their_own() -> None:
+    batcher = Batcher("hub-1", 60.0, 100, 5)
+    alarm = accepted(2)[0]._replace(byte0=KIND_ALARM << 2)
+    batcher.add([*accepted(1), alarm, *accepted(3)], 10.0)
+    (closed,) = take(batcher, 10.0)
+    assert (closed.lane, sample_keys(closed)) == (LANE_ALARM, [(7, 2)])
+    assert (batcher.open_samples, batcher.due_s) == (2, 70.0)
 
 
 def test_largest_batch_fits_a_publish() -> None:
     batcher = Batcher("h" * 64, 1.0, 1_000_000, 1 << 60)
     wild = [
-        Accepted(i * 2654435761 % (1 << 32), i * 40503 % (1 << 32), bytes(8) + i.to_bytes(3, "big"), i, -i % 99, True)
+        Accepted(
+            i * 2654435761 % (1 << 32), i * 40503 % (1 << 32), bytes(8) + i.to_bytes(3, "big"), i, -i % 99, True, 0
+        )
         for i in range(SAFE_SAMPLES + 1)
     ]
     batcher.add(wild, 0.0)

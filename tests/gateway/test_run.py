@@ -223,6 +223,7 @@ def test_air_clock_is_the_hubs_clock(tmp_path: Path, broker_port: int) -> None:
             for counter, t_us in enumerate((NOW_US, NOW_US + 100_000, NOW_US + 3_600_000_000)):
                 values = reading(time_s=t_us // 1_000_000 - 8)
                 air.sendall(encode_advertisement(t_us, -60, bytes(6), TAGS[0].advertisement(counter, values)))
+                wait_until(lambda n=counter: len(hub.traced(trace.HEARD)) > n, "heard")  # type: ignore[misc]
             wait_until(lambda: len(subscriber.keys) >= 2, "an hour of air has passed at once")
         assert hub.end() == 0
     heard = {sample.counter: (sample.heard_s, sample.reading.time_s) for sample in subscriber.samples}

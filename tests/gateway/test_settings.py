@@ -122,4 +122,4 @@ def test_missing_or_unreadable_file(tmp_path: Path) -> None:
 
 
 def test_example_is_toml_with_nothing_but_comments_removed() -> None:
-    assert set(tomllib.loads(EXAMPLE)) == {"hub", "keyring", "radio", "broker"}
+    assert set(tomllib.loads(EXAMPLE)) == {"hub", "keyring", "radio", "broker", "spool"}

@@ -9,7 +9,7 @@ import pytest
 from scripted_broker import Publish, ScriptedBroker
 from waiting import until
 
-from taghub.batcher import ClosedBatch
+from taghub.closed_batch import LANE_LIVE, ClosedBatch
 from taghub.errors import SettingsError
 from taghub.settings import MqttSettings
 from taghub.topics import topics
@@ -34,15 +34,18 @@ class News:
     def uplink_lost(self, reason: str) -> None:
         self.news.append(("lost", reason))
 
+    def batches_returned(self, sequences: list[int], blamed: bool) -> None:
+        self.news.append(("blamed" if blamed else "returned", str(sequences)))
+
     def batch_acknowledged(self, sequence: int) -> None:
         self.news.append(("acknowledged", sequence))
 
-    def batch_refused(self, sequence: int, reason: str) -> None:
-        self.news.append(("batch refused", f"{sequence} {reason}"))
+    def batch_refused(self, sequence: int, code: int, reason: str) -> None:
+        self.news.append(("batch refused", f"{sequence} {code:#x} {reason}"))
 
 
 def batch(sequence: int) -> ClosedBatch:
-    return ClosedBatch(sequence, b"batch %d" % sequence, [(1, sequence)])
+    return ClosedBatch(sequence, LANE_LIVE, 0, 1, b"batch %d" % sequence)
 
 
 def samples_of(broker: ScriptedBroker) -> list[Publish]:
@@ -50,8 +53,8 @@ def samples_of(broker: ScriptedBroker) -> list[Publish]:
 
 
 @contextlib.asynccontextmanager
-async def connected(broker: ScriptedBroker, news: News, inflight: int = 8) -> AsyncIterator[Uplink]:
-    settings = MqttSettings.model_validate({"host": "127.0.0.1", "port": broker.port, "inflight": inflight})
+async def connected(broker: ScriptedBroker, news: News, **options: object) -> AsyncIterator[Uplink]:
+    settings = MqttSettings.model_validate({"host": "127.0.0.1", "port": broker.port, **options})
     uplink = Uplink(settings, "hub-1", TOPICS, b"will", news)
     uplink.start()
     try:
@@ -79,7 +82,7 @@ def test_refused_batch_is_told_with_its_reason_and_others_pass() -> None:
             uplink.publish(batch(1))
             uplink.publish(batch(2))
             await until(lambda: len(news.news) == 3)
-            assert news.news[1:] == [("batch refused", "1 Quota exceeded"), ("acknowledged", 2)]
+            assert news.news[1:] == [("batch refused", "1 0x97 Quota exceeded"), ("acknowledged", 2)]
             assert uplink.has_room
 
     run(scenario, lambda publish: 0x97 if publish.payload == b"batch 1" else 0)
@@ -137,7 +140,7 @@ def test_of_statuses_that_wait_the_last_one_goes() -> None:
 
 
 def test_what_is_not_acknowledged_is_sent_again_once_with_its_packet_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taghub.uplink.delay_s", lambda attempt: 0.05)
+    monkeypatch.setattr("taghub.backoff.delay_s", lambda before_s: 0.05)
     deaf = True
 
     async def scenario(broker: ScriptedBroker, news: News) -> None:
@@ -159,7 +162,7 @@ def test_what_is_not_acknowledged_is_sent_again_once_with_its_packet_id(monkeypa
 
 
 def test_broker_that_refuses_the_connection_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taghub.uplink.delay_s", lambda attempt: 0.05)
+    monkeypatch.setattr("taghub.backoff.delay_s", lambda before_s: 0.05)
 
     async def scenario(broker: ScriptedBroker, news: News) -> None:
         settings = MqttSettings.model_validate({"host": "127.0.0.1", "port": broker.port})
@@ -184,3 +187,47 @@ def test_files_that_cannot_be_used_are_settings_errors(tmp_path: Path) -> None:
         asyncio.run(make(tls={"ca_file": tmp_path / "nonsense.pem"}))
     with pytest.raises(SettingsError, match=r"mqtt\.tls: a certificate or key cannot be used"):
         asyncio.run(make(tls={"ca_file": tmp_path / "nowhere.pem"}))
+
+
+def test_connection_that_ends_again_and_again_gets_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taghub.backoff.delay_s", lambda before_s: 0.05)
+    broker: ScriptedBroker
+
+    def answer(publish: Publish) -> int | None:
+        if publish.payload == b"batch 2":
+            broker.drop()
+            return None
+        return None if publish.payload == b"batch 1" and not broker.calm else 0
+
+    async def scenario(made: ScriptedBroker, news: News) -> None:
+        nonlocal broker
+        broker = made
+        async with connected(broker, news) as uplink:
+            uplink.publish(batch(1))
+            uplink.publish(batch(2))
+            await until(lambda: ("returned", "[1, 2]") in news.news)
+            assert not uplink.has_room
+            broker.calm = True
+            await until(lambda: uplink.has_room)
+            uplink.publish(batch(2))
+            assert not uplink.has_room
+            await until(lambda: ("blamed", "[2]") in news.news)
+            await until(lambda: uplink.has_room)
+            uplink.publish(batch(1))
+            await until(lambda: ("acknowledged", 1) in news.news)
+            uplink.publish(batch(3))
+            assert uplink.has_room
+
+    run(scenario, answer)
+
+
+def test_version_3_1_1_publishes_without_properties() -> None:
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news, protocol="3.1.1") as uplink:
+            uplink.publish(batch(1))
+            await until(lambda: ("acknowledged", 1) in news.news)
+            uplink.publish_status(b"{}")
+            await uplink.wait_idle()
+        assert [publish.payload for publish in broker.publishes] == [b"batch 1", b"{}"]
+
+    run(scenario, connack=b"\x00\x00")

@@ -1,0 +1,26 @@
+"""A batch on its way to the broker. Pure."""
+
+from typing import NamedTuple
+
+from tagwire.batch import decode_batch
+
+LANE_ALARM = 0
+LANE_LIVE = 1
+LANE_BACKLOG = 2
+LANE_POISON = 9  # refused for good: kept for people to look at, never sent
+
+
+class ClosedBatch(NamedTuple):
+    """Its number, its urgency (a LANE_*), when it was closed (Unix seconds), its samples' count, and the publish."""
+
+    sequence: int
+    lane: int
+    created_s: int
+    samples: int
+    payload: bytes
+
+
+def sample_keys(batch: ClosedBatch) -> list[tuple[int, int]]:
+    """(tag id, counter) of each sample. Raises tagwire.errors.DecodeError."""
+    columns = decode_batch(batch.payload).columns
+    return list(zip(columns["tag"].tolist(), columns["counter"].tolist(), strict=True))

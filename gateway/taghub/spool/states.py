@@ -1,0 +1,52 @@
+"""The home of what has arrived from each tag, as far as it is committed. Pure."""
+
+from collections.abc import Iterable
+
+from taghub.spool.seen import Seen, from_bytes
+
+
+class TagStates:
+    """A `Seen` for each tag that was ever accepted; knows which have changed since the last checkpoint."""
+
+    def __init__(self) -> None:
+        self._tags: dict[int, Seen] = {}
+        self._changed: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._tags)
+
+    def get(self, tag_id: int) -> Seen | None:
+        """What has arrived from a tag; None where nothing ever did."""
+        return self._tags.get(tag_id)
+
+    def add(self, tag_id: int, counter: int) -> None:
+        """A sample has arrived. A tag's first one says nothing about those before it: they are not missing here."""
+        seen = self._tags.get(tag_id)
+        if seen is None:
+            self._tags[tag_id] = Seen(counter)
+        else:
+            seen.add(counter)
+        self._changed.add(tag_id)
+
+    def last(self) -> dict[int, int]:
+        """The highest counter of each tag."""
+        return {tag_id: seen.last for tag_id, seen in self._tags.items()}
+
+    def load(self, rows: Iterable[tuple[int, int, bytes]]) -> None:
+        """Take rows as `changed_rows` gave them, in the place of everything known. Raises ValueError or TypeError when
+        they cannot be such rows."""
+        self._tags = {tag_id: from_bytes(floor, bitmap) for tag_id, floor, bitmap in rows}
+        self._changed.clear()
+
+    def changed_rows(self) -> list[tuple[int, int, bytes]]:
+        """(tag id, floor, bitmap) of each tag that has changed since `checkpointed`."""
+        tags = self._tags
+        return [(tag_id, tags[tag_id].floor, tags[tag_id].to_bytes()) for tag_id in self._changed]
+
+    def checkpointed(self) -> None:
+        """What `changed_rows` gave is on the disk."""
+        self._changed.clear()
+
+    def all_changed(self) -> None:
+        """The file is a new one: everything has to be written to it."""
+        self._changed = set(self._tags)

@@ -1,0 +1,434 @@
+"""The spool file: SQLite in WAL mode. Blocking; one thread at a time.
+
+A commit is one transaction: the samples just accepted, the batches just closed, what the broker has acknowledged, and
+the counts of all that. When `commit` has returned, a power cut changes nothing of it (with durability "full").
+"""
+
+import contextlib
+import sqlite3
+import time
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from taghub.closed_batch import LANE_POISON, ClosedBatch
+from taghub.intake import Accepted
+from taghub.spool import schema
+from taghub.spool.journal import pack, unpack
+from taghub.spool.salvage import readable_rows, set_aside
+from taghub.spool.seen import Seen, from_bytes
+from taghub.spool.states import TagStates
+
+CHECKPOINT_SAMPLES = 50_000  # bounds what a start has to read: 1.5 MB
+CHECKPOINT_S = 300.0
+
+DROP_FULL = "spool_full"
+DROP_OLD = "spool_old"
+DROP_DAMAGED = "spool_damaged"
+DROP_REFUSED = "refused"  # for good, by the broker; it stays in the file until room is needed
+DROP_REASONS = (DROP_FULL, DROP_OLD, DROP_DAMAGED, DROP_REFUSED)
+
+# From the codes of sqlite3's errors; every other error of an open file leaves the file as it is.
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class StoreError(Exception):
+    """The file cannot be written now (disk full, I/O error); what was committed before is untouched."""
+
+
+class StoreDamagedError(Exception):
+    """The file is no whole spool, or not the one that was opened: `rebuild` is needed."""
+
+
+class Limits(NamedTuple):
+    """max_bytes: of all batches' payloads. max_age_s: of a batch. when_full: which goes, "oldest" or "newest"."""
+
+    max_bytes: int
+    max_age_s: float
+    when_full: str
+
+
+class Commit(NamedTuple):
+    """What happens in one transaction.
+
+    samples: accepted since the last commit; live_from: how many live ones were accepted before the first of them.
+    batches: closed since then. live_batched: how many live samples were ever put into batches. acknowledged, refused:
+    batches by number. held: batches that must not be dropped, because they are in flight. now_s: Unix seconds, None
+    where the hub does not know the time. last: counters up to which nothing is ever taken again, beside `samples`.
+    epoch: of private ids, the last that was certain.
+    """
+
+    samples: list[Accepted]
+    live_from: int
+    batches: list[ClosedBatch]
+    live_batched: int
+    acknowledged: Collection[int] = ()
+    refused: Collection[int] = ()
+    held: Collection[int] = ()
+    now_s: int | None = None
+    last: Mapping[int, int] = {}
+    epoch: int = 0
+    checkpoint: bool = False
+
+
+class Totals(NamedTuple):
+    """What the file holds (batches still to be sent and set aside alike), and the samples ever dropped, by reason."""
+
+    batches: int
+    samples: int
+    bytes: int
+    poison: int
+    dropped: dict[str, int]
+
+
+class Dropped(NamedTuple):
+    """A batch that was given up, and why (a DROP_* word)."""
+
+    sequence: int
+    samples: int
+    reason: str
+
+
+class Loaded(NamedTuple):
+    """What a hub starts from. last: the highest counter of each tag. open: live samples that are in no batch yet, in
+    order. note: what had to be repaired, for the log; empty where nothing."""
+
+    last: dict[int, int]
+    open: list[Accepted]
+    live_batched: int
+    next_sequence: int
+    epoch: int
+    note: str = ""
+
+
+class Store:
+    """One spool file, or one in memory where `path` is None."""
+
+    def __init__(self, path: Path | None, durability: str, limits: Limits) -> None:
+        self._path = path
+        self._durability = durability
+        self._limits = limits
+        self._opened: sqlite3.Connection | None = None
+        self._inode = 0
+        self._meta: dict[str, int] = {}
+        self._meta_on_disk: dict[str, int] = {}
+        self._states = TagStates()
+        self._journal_id = 0
+        self._since_checkpoint = 0
+        self._checkpoint_s = time.monotonic()
+
+    def open(self) -> Loaded:
+        """Open or make the file; a damaged one is set aside, and what can be saved from it is saved.
+
+        Raises StoreError when neither is possible.
+        """
+        try:
+            self._connect()
+            return self._load()
+        except StoreDamagedError as error:
+            return self.rebuild(str(error))
+
+    def close(self) -> None:
+        """Close the file. What was not committed is not in it."""
+        if self._opened is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._opened.close()
+            self._opened = None
+
+    @property
+    def totals(self) -> Totals:
+        meta = self._meta
+        dropped = {reason: meta.get(reason, 0) for reason in DROP_REASONS}
+        return Totals(
+            meta.get("batches", 0), meta.get("samples", 0), meta.get("bytes", 0), meta.get("poison", 0), dropped
+        )
+
+    def seen(self, tag_id: int) -> Seen | None:
+        """What has arrived from a tag; None where nothing ever did."""
+        return self._states.get(tag_id)
+
+    def commit(self, commit: Commit) -> list[Dropped]:
+        """Make it durable. What had to be dropped for it comes back.
+
+        Raises StoreError, and then nothing of it has happened; StoreDamagedError, and then `rebuild` is needed.
+        """
+        for tag_id, last in commit.last.items():
+            self._states.add(tag_id, last)
+        with self._transaction() as database:
+            checkpoint = (
+                commit.checkpoint
+                or self._since_checkpoint >= CHECKPOINT_SAMPLES
+                or time.monotonic() - self._checkpoint_s > CHECKPOINT_S
+            )
+            if checkpoint:
+                self._checkpoint(database, commit)
+            if commit.samples:
+                self._journal(database, commit)
+            dropped = self._write_batches(database, commit)
+        if checkpoint:
+            self._states.checkpointed()
+            self._since_checkpoint = 0
+            self._checkpoint_s = time.monotonic()
+        self._since_checkpoint += len(commit.samples)
+        add = self._states.add
+        for sample in commit.samples:
+            add(sample[0], sample[1])
+        return dropped
+
+    def next(self, held: Collection[int], count: int) -> tuple[list[ClosedBatch], list[Dropped]]:
+        """Up to `count` batches to send, the most urgent lane first, but none of `held`; and what had to be given up
+        because its bytes are not those that were written. Raises as `commit`."""
+        with self._guarded() as database:
+            rows = database.execute(schema.NEXT.format(_numbers(held)), (count,)).fetchall()
+        batches, damaged = [], []
+        for sequence, lane, created_s, samples, crc, payload in rows:
+            if isinstance(payload, bytes) and zlib.crc32(payload) == crc:
+                batches.append(ClosedBatch(sequence, lane, created_s, samples, payload))
+            else:
+                damaged.append(sequence)
+        if not damaged:
+            return batches, []
+        with self._transaction() as database:
+            dropped = [self._drop(database, sequence, DROP_DAMAGED) for sequence in damaged]
+        return batches, dropped
+
+    def check(self) -> str:
+        """Read the whole file, which takes long on a long spool: what is wrong with it, empty where nothing is. On a
+        connection of its own, so it may run in another thread."""
+        if self._path is None:
+            return ""
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as database:
+                (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError:
+            return ""  # it could not be asked; a damaged file answers with DatabaseError
+        except sqlite3.DatabaseError as error:
+            return str(error)
+        return "" if answer == "ok" else str(answer)
+
+    def rebuild(self, reason: str) -> Loaded:
+        """Set the file aside and start a new one, with what can be read of the old one and what is known here.
+
+        Raises StoreError when the folder cannot be written.
+        """
+        if self._path is None:
+            raise StoreError(f"the spool in memory is damaged: {reason}")
+        known, old = self._states.last(), self._opened
+        try:
+            aside = set_aside(self._path, time.time_ns() // 1_000_000)
+        except OSError as error:
+            raise StoreError(f"{self._path}: damaged ({reason}), and cannot be set aside: {error.strerror}") from None
+        if old is None and aside is not None:
+            old = sqlite3.connect(aside, isolation_level=None, check_same_thread=False)
+        self._opened = None
+        self._meta, self._meta_on_disk, self._journal_id = {}, {}, 0
+        self._states = TagStates()
+        self._connect()
+        if old is not None:
+            self._copy(old, known)
+            with contextlib.suppress(sqlite3.Error):
+                old.close()
+        loaded = self._load()
+        totals = self.totals
+        note = (
+            f"the spool file was damaged ({reason}): {totals.batches} batches with {totals.samples} samples, "
+            f"{len(loaded.open)} more samples and the state of {len(loaded.last)} tags could be saved; "
+            + (f"the old file is {aside.name}" if aside else "the old file is gone")
+        )
+        return loaded._replace(note=note)
+
+    def _connect(self) -> None:
+        with self._translated():
+            database = sqlite3.connect(self._path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._opened = database
+            if self._path is not None:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute(f"PRAGMA synchronous = {self._durability}")
+                database.execute("PRAGMA journal_size_limit = 4000000")
+                self._inode = self._path.stat().st_ino
+            if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                database.executescript(f"BEGIN IMMEDIATE; {schema.CREATE} COMMIT;")
+            if database.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+                raise StoreDamagedError("it is no spool")
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version != schema.USER_VERSION:
+                raise StoreDamagedError(f"it is of version {version}")
+
+    def _load(self) -> Loaded:
+        with self._guarded() as database:
+            meta = dict(database.execute("SELECT name, value FROM meta").fetchall())
+            tags = database.execute("SELECT tag_id, floor, bitmap FROM tag").fetchall()
+            rows = database.execute("SELECT id, live_from, live, crc, records FROM journal ORDER BY id").fetchall()
+        self._meta, self._meta_on_disk = meta, dict(meta)
+        self._journal_id = meta.get("checkpoint", 0)
+        batched = meta.get("live_batched", 0)
+        open_samples: list[Accepted] = []
+        live_end = 0
+        try:
+            self._states.load(tags)
+            for row_id, live_from, live, crc, records in rows:
+                if zlib.crc32(records) != crc:
+                    raise StoreDamagedError(f"journal row {row_id} has other bytes than were written")
+                samples = unpack(records)
+                for sample in samples:
+                    self._states.add(sample.tag_id, sample.counter)
+                if live_from + live > batched:
+                    waiting = [sample for sample in samples if not sample.alarm]
+                    open_samples += waiting[max(0, batched - live_from) :]
+                    live_end = live_from + live
+                self._journal_id = max(self._journal_id, row_id)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise StoreDamagedError(f"a row is none that was written: {error}") from None
+        if open_samples:
+            batched = live_end - len(open_samples)
+        self._since_checkpoint = CHECKPOINT_SAMPLES if rows else 0  # at the next commit
+        return Loaded(self._states.last(), open_samples, batched, meta.get("next_sequence", 0), meta.get("epoch", 0))
+
+    def _checkpoint(self, database: sqlite3.Connection, commit: Commit) -> None:
+        """The state as of the last commit, so that the journal up to there is needed for open samples only."""
+        database.executemany(schema.REPLACE_TAG, self._states.changed_rows())
+        self._meta |= {"checkpoint": self._journal_id, "live_batched": commit.live_batched}
+        self._meta["epoch"] = max(self._meta.get("epoch", 0), commit.epoch)
+        database.execute(schema.TRIM_JOURNAL, (self._journal_id, commit.live_batched))
+
+    def _journal(self, database: sqlite3.Connection, commit: Commit) -> None:
+        records = pack(commit.samples)
+        live = sum(not sample.alarm for sample in commit.samples)
+        self._journal_id += 1
+        row = (self._journal_id, commit.live_from, live, zlib.crc32(records), records)
+        database.execute(schema.INSERT_JOURNAL, row)
+
+    def _write_batches(self, database: sqlite3.Connection, commit: Commit) -> list[Dropped]:
+        for sequence in commit.acknowledged:
+            self._delete(database, sequence)
+        for batch in commit.batches:
+            crc = zlib.crc32(batch.payload)
+            if database.execute(schema.INSERT_BATCH, (*batch[:4], crc, batch.payload)).rowcount:
+                self._count(1, batch.samples, len(batch.payload))
+            self._meta["next_sequence"] = max(self._meta.get("next_sequence", 0), batch.sequence + 1)
+        if commit.batches:
+            self._meta["live_batched"] = commit.live_batched
+        dropped = [self._set_aside(database, sequence) for sequence in commit.refused]
+        return dropped + self._make_room(database, commit)
+
+    def _make_room(self, database: sqlite3.Connection, commit: Commit) -> list[Dropped]:
+        held, limits, dropped = _numbers(commit.held), self._limits, []
+        for lane in schema.LANES_BY_LOSS:
+            while self._meta.get("bytes", 0) > limits.max_bytes:
+                row = database.execute(schema.ENDS_OF_LANE[limits.when_full].format(held), (lane,)).fetchone()
+                if row is None:
+                    break
+                dropped.append(self._drop(database, row[0], DROP_FULL))
+            while commit.now_s is not None and commit.batches:
+                row = database.execute(schema.ENDS_OF_LANE["oldest"].format(held), (lane,)).fetchone()
+                if row is None or commit.now_s - row[1] <= limits.max_age_s:
+                    break
+                dropped.append(self._drop(database, row[0], DROP_OLD))
+        return dropped
+
+    def _set_aside(self, database: sqlite3.Connection, sequence: int) -> Dropped:
+        row = database.execute(schema.POISON_BATCH, (sequence,)).fetchone()
+        samples = 0 if row is None else row[0]
+        self._meta["poison"] = self._meta.get("poison", 0) + (row is not None)
+        self._meta[DROP_REFUSED] = self._meta.get(DROP_REFUSED, 0) + samples
+        return Dropped(sequence, samples, DROP_REFUSED)
+
+    def _drop(self, database: sqlite3.Connection, sequence: int, reason: str) -> Dropped:
+        samples, lane = self._delete(database, sequence)
+        if lane == LANE_POISON:  # counted when it was refused
+            return Dropped(sequence, 0, reason)
+        self._meta[reason] = self._meta.get(reason, 0) + samples
+        return Dropped(sequence, samples, reason)
+
+    def _delete(self, database: sqlite3.Connection, sequence: int) -> tuple[int, int]:
+        row = database.execute(schema.DELETE_BATCH, (sequence,)).fetchone()
+        if row is None:
+            return 0, 0
+        samples, size, lane = row
+        self._count(-1, -samples, -size)
+        if lane == LANE_POISON:
+            self._meta["poison"] = self._meta.get("poison", 0) - 1
+        return samples, lane
+
+    def _count(self, batches: int, samples: int, size: int) -> None:
+        for name, change in (("batches", batches), ("samples", samples), ("bytes", size)):
+            self._meta[name] = self._meta.get(name, 0) + change
+
+    def _copy(self, old: sqlite3.Connection, known: Mapping[int, int]) -> None:
+        """What can be read of another file, row by row; a row whose checksum is wrong is none."""
+        with self._transaction() as database:
+            found: dict[str, int] = dict(readable_rows(old, "meta", "name", "value"))
+            kept = ("live_batched", "next_sequence", "epoch", *DROP_REASONS)
+            self._meta |= {name: found[name] for name in kept if isinstance(found.get(name), int)}
+            for tag_id, floor, bitmap in readable_rows(old, "tag", "tag_id", "floor, bitmap"):
+                with contextlib.suppress(ValueError, TypeError, OverflowError):
+                    from_bytes(floor, bitmap)
+                    database.execute(schema.REPLACE_TAG, (tag_id, floor, bitmap))
+            for row in readable_rows(old, "journal", "id", "live_from, live, crc, records"):
+                if isinstance(row[4], bytes) and zlib.crc32(row[4]) == row[3]:
+                    database.execute(schema.INSERT_JOURNAL, row)
+            saved_bytes = 0
+            for row in readable_rows(old, "batch", "sequence", "lane, created_s, count, crc, payload"):
+                if isinstance(row[5], bytes) and zlib.crc32(row[5]) == row[4]:
+                    database.execute(schema.INSERT_BATCH, row)
+                    self._count(1, row[3], len(row[5]))
+                    self._meta["poison"] = self._meta.get("poison", 0) + (row[1] == LANE_POISON)
+                    self._meta["next_sequence"] = max(self._meta.get("next_sequence", 0), row[0] + 1)
+                    saved_bytes += len(row[5])
+            lost = max(0, int(found.get("samples", 0)) - self._meta.get("samples", 0))
+            self._meta[DROP_DAMAGED] = self._meta.get(DROP_DAMAGED, 0) + lost
+        self._load()
+        for tag_id, last in known.items():
+            self._states.add(tag_id, last)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing: of the file, and of the counts."""
+        meta, journal_id = dict(self._meta), self._journal_id
+        with self._guarded() as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                yield database
+                changes = self._meta.items() - self._meta_on_disk.items()
+                database.executemany(schema.REPLACE_META, changes)
+                database.execute("COMMIT")
+            except BaseException:
+                self._meta, self._journal_id = meta, journal_id
+                if database.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        database.execute("ROLLBACK")
+                raise
+        self._meta_on_disk = dict(self._meta)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[sqlite3.Connection]:
+        """The open file, still the one that was opened; its errors as this module's."""
+        with self._translated():
+            if self._opened is None:
+                raise StoreError("the spool is closed")
+            if self._path is not None:
+                try:
+                    inode = self._path.stat().st_ino
+                except FileNotFoundError:
+                    inode = 0
+                if inode != self._inode:
+                    raise StoreDamagedError("another file, or none, has its name")
+            yield self._opened
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _DAMAGE:
+                raise StoreDamagedError(str(error)) from error
+            raise StoreError(f"{self._path}: {error}") from error
+        except OSError as error:
+            raise StoreError(f"{self._path}: {error.strerror}") from error
+
+
+def _numbers(sequences: Iterable[int]) -> str:
+    """For SQL; nothing but numbers ever gets into it."""
+    return ",".join(str(int(sequence)) for sequence in sequences)

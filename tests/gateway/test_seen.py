@@ -1,0 +1,44 @@
+"""Floor and bitmap: the same answers as a plain set of counters."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taghub.spool.seen import WIDTH, Seen, from_bytes
+
+
+def test_gaps_are_named_and_close() -> None:
+    seen = Seen(10)
+    assert [seen.add(counter) for counter in (11, 13, 16, 13, 9)] == [True, True, True, False, False]
+    assert (seen.floor, seen.last, seen.missing()) == (11, 16, [(12, 12), (14, 15)])
+    assert [seen.add(counter) for counter in (12, 15, 14)] == [True, True, True]
+    assert (seen.floor, seen.last, seen.missing(), seen.bits) == (16, 16, [], 0)
+
+
+def test_jump_beyond_the_width_gives_the_oldest_gaps_up() -> None:
+    seen = Seen(0)
+    seen.add(2)
+    seen.add(WIDTH + 100)
+    assert (seen.floor, seen.last) == (100, WIDTH + 100)
+    assert seen.missing() == [(101, WIDTH + 99)]
+    seen.add(5 << 24)  # another generation
+    assert seen.last == 5 << 24
+    assert seen.bits.bit_length() == WIDTH
+
+
+def test_bitmap_that_is_none_is_an_error() -> None:
+    with pytest.raises(ValueError, match="bits"):
+        from_bytes(0, bytes(WIDTH // 8) + b"\x01")
+
+
+@given(st.integers(0, 100), st.lists(st.integers(0, 300)))
+def test_seen_is_a_set_of_counters(floor: int, counters: list[int]) -> None:
+    seen, known = Seen(floor), set(range(floor + 1))
+    for counter in counters:
+        assert seen.add(counter) == (counter not in known)
+        known.add(counter)
+        assert seen.last == max(known)
+        again = from_bytes(seen.floor, seen.to_bytes())
+        assert (again.floor, again.bits) == (seen.floor, seen.bits)
+    missing = {counter for first, last in seen.missing() for counter in range(first, last + 1)}
+    assert missing == set(range(max(known))) - known

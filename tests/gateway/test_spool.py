@@ -1,0 +1,181 @@
+"""The spool in the event loop: commits, failures, repairs; a real file behind it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tags import NOW_S, NOW_US
+from waiting import until
+
+from taghub.closed_batch import LANE_LIVE, ClosedBatch
+from taghub.intake import Accepted
+from taghub.outbox import READY_MAX
+from taghub.spool import DROP_MEMORY, Dropped, Known, Limits, Spool, Store, StoreError
+
+
+class News:
+    """A SpoolEvents."""
+
+    def __init__(self) -> None:
+        self.committed: list[int] = []
+        self.dropped: list[Dropped] = []
+
+    def samples_committed(self, samples: list[Accepted]) -> None:
+        self.committed += [sample.counter for sample in samples]
+
+    def batches_ready(self) -> None:
+        pass
+
+    def batches_dropped(self, dropped: list[Dropped]) -> None:
+        self.dropped += dropped
+
+    def known(self) -> Known:
+        return Known(NOW_S, 0, dict)
+
+
+class StubbornStore(Store):
+    """A disk that is full while `full` is set."""
+
+    full = False
+
+    def commit(self, *args: Any) -> list[Dropped]:
+        if self.full:
+            raise StoreError("disk full")
+        return super().commit(*args)
+
+
+def sample(counter: int) -> Accepted:
+    return Accepted(7, counter, bytes(11), NOW_US, -60, False, 0)
+
+
+def batch(sequence: int, size: int = 100) -> ClosedBatch:
+    return ClosedBatch(sequence, LANE_LIVE, NOW_S, 1, bytes(size))
+
+
+@contextlib.asynccontextmanager
+async def spool(path: Path, news: News, memory_bytes: int = 10_000) -> AsyncIterator[tuple[Spool, StubbornStore]]:
+    store = StubbornStore(path, "normal", Limits(1 << 30, 1e9, "oldest"))
+    made = Spool(store, store.open(), news, memory_bytes)
+    writer = asyncio.create_task(made.run())
+    try:
+        yield made, store
+    finally:
+        made.stop()
+        await writer
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    monkeypatch.setattr("taghub.spool.spool.RETRY_S", 0.05)
+
+    def run_scenario(scenario: Callable[[Spool, StubbornStore, News], Any]) -> None:
+        async def main() -> None:
+            news = News()
+            async with spool(tmp_path / "spool.db", news) as (made, store):
+                async with asyncio.timeout(30):
+                    await scenario(made, store, news)
+
+        asyncio.run(main())
+
+    return run_scenario
+
+
+def sent(made: Spool) -> list[int]:
+    return [each.sequence for each in iter(lambda: made.next_to_send(0.0), None)]
+
+
+def test_sample_is_committed_and_its_batch_sent_only_then(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        made.accept([sample(1)])
+        made.add([batch(1)])
+        assert (news.committed, sent(made)) == ([], [])
+        await until(lambda: news.committed == [1])
+        await until(lambda: sent(made) == [1])
+        assert made.acknowledged(1) is not None
+        await until(lambda: made.all_delivered)
+        assert store.totals.batches == 0
+
+    run(scenario)
+
+
+def test_backlog_longer_than_memory_comes_from_the_file_and_each_batch_once(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        for sequence in range(5 * READY_MAX):
+            made.add([batch(sequence)])
+        await until(lambda: store.totals.batches == 5 * READY_MAX)
+        order: list[int] = []
+        while len(order) < 5 * READY_MAX:
+            for sequence in sent(made):
+                order.append(sequence)
+                made.acknowledged(sequence)
+            await asyncio.sleep(0.01)
+        assert sorted(order) == list(range(5 * READY_MAX))
+        assert order[:READY_MAX] == list(range(4 * READY_MAX, 5 * READY_MAX))  # what is new goes first
+        await until(lambda: made.all_delivered)
+
+    run(scenario)
+
+
+def test_full_disk_sends_from_memory_and_promises_nothing_until_there_is_room(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        store.full = True
+        made.accept([sample(1), sample(2)])
+        made.add([batch(1), batch(2)])
+        await until(lambda: made.failing == "disk full")
+        assert sent(made) == [1, 2]
+        made.acknowledged(1)
+        assert news.committed == []
+        assert made.undelivered_batches == 1
+        store.full = False
+        await until(lambda: news.committed == [1, 2])
+        assert made.failing == ""
+        await until(lambda: store.totals.batches == 1)
+        made.acknowledged(2)
+        await until(lambda: made.all_delivered)
+
+    run(scenario)
+
+
+def test_full_disk_without_a_broker_is_bounded_and_counted(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        store.full = True
+        made.add([batch(0)])
+        await until(lambda: made.failing != "")
+        made.add([batch(sequence, 1000) for sequence in range(1, 15)])
+        assert news.dropped == [Dropped(sequence, 1, DROP_MEMORY) for sequence in range(5)]
+        assert made.dropped_memory == 5
+        store.full = False
+        await until(lambda: store.totals.batches == 10)
+
+    run(scenario)
+
+
+def test_fault_that_the_check_finds_is_repaired_and_nothing_in_memory_is_lost(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        made.add([batch(1), batch(2)])
+        await until(lambda: store.totals.batches == 2)
+        await made.check()
+        assert made.repairs == 0
+        store.check = lambda: "a fault"  # type: ignore[method-assign]
+        await made.check()
+        await until(lambda: made.repairs == 1)
+        await until(lambda: store.totals.batches == 2)
+        assert sent(made) == [1, 2]
+
+    run(scenario)
+
+
+def test_refused_for_good_is_reported_and_not_sent_again(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        made.add([batch(1), batch(2)])
+        await until(lambda: sent(made) == [1, 2])
+        made.refused(1, 0.0, for_good=True)
+        await until(lambda: news.dropped == [Dropped(1, 1, "refused")])
+        made.acknowledged(2)
+        await until(lambda: made.all_delivered)
+        assert (store.totals.poison, sent(made)) == (1, [])
+
+    run(scenario)

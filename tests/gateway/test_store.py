@@ -1,0 +1,262 @@
+"""The spool file: what a commit keeps, what a start finds, and what is left of a damaged file."""
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tags import NOW_S, NOW_US
+
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch
+from taghub.intake import Accepted
+from taghub.spool import Limits, Loaded, Store, StoreError
+from taghub.spool.store import DROP_DAMAGED, DROP_FULL, DROP_OLD, DROP_REFUSED, Commit, Dropped, StoreDamagedError
+from tagwire.beacon import KIND_ALARM
+
+LIMITS = Limits(1_000_000, 3600.0, "oldest")
+PAYLOAD = bytes(range(250))
+
+
+def sample(counter: int, tag_id: int = 7, alarm: bool = False) -> Accepted:
+    return Accepted(tag_id, counter, bytes(11), NOW_US, -60, False, KIND_ALARM << 2 if alarm else 0)
+
+
+def batch(sequence: int, lane: int = LANE_LIVE, payload: bytes = PAYLOAD, created_s: int = NOW_S) -> ClosedBatch:
+    return ClosedBatch(sequence, lane, created_s, 2, payload)
+
+
+def opened(path: Path, limits: Limits = LIMITS) -> tuple[Store, Loaded]:
+    store = Store(path, "normal", limits)
+    return store, store.open()
+
+
+def samples(store: Store, *counters: int, live_from: int = 0, live_batched: int = 0) -> None:
+    store.commit(Commit([sample(counter) for counter in counters], live_from, [], live_batched))
+
+
+def batches(store: Store, *closed: ClosedBatch, held: tuple[int, ...] = ()) -> list[Dropped]:
+    return store.commit(Commit([], 0, list(closed), 0, held=held, now_s=NOW_S))
+
+
+def stored(store: Store) -> list[int]:
+    return [each.sequence for each in store.next([], 1000)[0]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool.db"
+
+
+def test_open_samples_and_state_survive_without_any_end(path: Path) -> None:
+    store, loaded = opened(path)
+    assert loaded == Loaded({}, [], 0, 0, 0)
+    store.commit(Commit([sample(1), sample(2, alarm=True), sample(4)], 0, [batch(50, LANE_ALARM)], 0))
+    samples(store, 5, live_from=2)
+    again, loaded = opened(path)  # the first was never closed
+    assert loaded == Loaded({7: 5}, [sample(1), sample(4), sample(5)], 0, 51, 0)
+    seen = again.seen(7)
+    assert seen is not None
+    assert seen.missing() == [(3, 3)]
+    assert again.totals[:3] == (1, 2, len(PAYLOAD))
+
+
+def test_samples_that_are_in_a_batch_are_not_open(path: Path) -> None:
+    store, _ = opened(path)
+    samples(store, 1, 2, 3)
+    store.commit(Commit([sample(4), sample(5)], 3, [batch(1), batch(2)], 4))
+    _, loaded = opened(path)
+    assert (loaded.open, loaded.live_batched) == ([sample(5)], 4)
+
+
+def test_checkpoint_empties_the_journal_and_changes_nothing_else(path: Path) -> None:
+    store, _ = opened(path)
+    for counter in range(1, 10):
+        samples(store, counter, live_from=counter - 1)
+    store.commit(Commit([], 9, [batch(1)], 8, checkpoint=True, epoch=77))
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT count(*) FROM journal").fetchone() == (1,)
+    store, loaded = opened(path)
+    assert loaded == Loaded({7: 9}, [sample(9)], 8, 2, 77)
+    samples(store, 10, live_from=9, live_batched=8)
+    _, loaded = opened(path)
+    assert (loaded.last, loaded.open) == ({7: 10}, [sample(9), sample(10)])
+
+
+def test_acknowledged_batches_are_gone_and_counted_down(path: Path) -> None:
+    store, _ = opened(path)
+    batches(store, batch(1), batch(2))
+    store.commit(Commit([], 0, [], 0, acknowledged=[1, 99]))
+    assert (stored(store), store.totals[:3]) == ([2], (1, 2, len(PAYLOAD)))
+    batches(store, batch(2))  # again, after a repair
+    assert store.totals.batches == 1
+
+
+def test_next_brings_the_urgent_first_and_none_that_is_held(path: Path) -> None:
+    store, _ = opened(path)
+    batches(store, batch(1, LANE_BACKLOG), batch(2), batch(3), batch(4, LANE_ALARM))
+    assert stored(store) == [4, 2, 3, 1]
+    assert [each.sequence for each in store.next([4, 3], 1)[0]] == [2]
+
+
+@pytest.mark.parametrize(("when_full", "left"), [("oldest", [2, 4, 5]), ("newest", [2, 3, 4])])
+def test_full_spool_loses_by_lane_then_by_age_and_counts(path: Path, when_full: str, left: list[int]) -> None:
+    store, _ = opened(path, Limits(3 * len(PAYLOAD), 3600.0, when_full))
+    batches(store, batch(1, LANE_BACKLOG), batch(2, LANE_ALARM), batch(3))
+    assert batches(store, batch(4)) == [Dropped(1, 2, DROP_FULL)]
+    batches(store, batch(5))
+    assert sorted(stored(store)) == left
+    assert store.totals.dropped[DROP_FULL] == 4
+    _, again = opened(path)[0].totals, store.totals
+    assert again.dropped[DROP_FULL] == 4
+
+
+def test_batch_in_flight_is_never_dropped(path: Path) -> None:
+    store, _ = opened(path, Limits(1, 3600.0, "oldest"))
+    assert batches(store, batch(1), held=(1,)) == []
+    assert batches(store, batch(2), held=(1,)) == [Dropped(2, 2, DROP_FULL)]
+
+
+def test_old_batches_go_when_the_time_is_known(path: Path) -> None:
+    store, _ = opened(path)
+    store.commit(Commit([], 0, [batch(1, created_s=NOW_S - 3601), batch(2)], 0))
+    assert stored(store) == [1, 2]
+    assert batches(store, batch(3)) == [Dropped(1, 2, DROP_OLD)]
+
+
+def test_refused_batch_stays_in_the_file_counted_and_is_the_first_to_go(path: Path) -> None:
+    store, _ = opened(path, Limits(2 * len(PAYLOAD), 3600.0, "oldest"))
+    batches(store, batch(1), batch(2))
+    assert store.commit(Commit([], 0, [], 0, refused=[2])) == [Dropped(2, 2, DROP_REFUSED)]
+    assert (stored(store), store.totals.batches, store.totals.poison) == ([1], 2, 1)
+    assert batches(store, batch(3)) == [Dropped(2, 0, DROP_FULL)]
+    assert store.totals.dropped == {DROP_FULL: 0, DROP_OLD: 0, DROP_DAMAGED: 0, DROP_REFUSED: 2}
+    assert store.totals.poison == 0
+
+
+def test_start_does_not_depend_on_what_waits(path: Path) -> None:
+    store, _ = opened(path, Limits(1 << 40, 1e9, "oldest"))
+    for first in range(0, 2000, 500):
+        batches(store, *[batch(first + i, payload=PAYLOAD * 40) for i in range(500)])
+    store.close()
+    # Every page but those of the small tables is made unreadable: a start must not even look at them.
+    pages: set[int] = set()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        query = "SELECT pageno FROM dbstat WHERE name = 'batch' AND pagetype = 'overflow'"
+        pages = {row[0] for row in database.execute(query)}
+    assert len(pages) > 1000
+    data = bytearray(path.read_bytes())
+    for page in pages:
+        data[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    path.write_bytes(data)
+    again, loaded = opened(path)
+    assert (loaded.note, again.totals.batches) == ("", 2000)
+
+
+def test_commit_that_fails_changes_nothing(path: Path) -> None:
+    store, _ = opened(path)
+    samples(store, 1)
+    before = store.totals
+    assert store._opened is not None
+    pages = store._opened.execute("PRAGMA page_count").fetchone()[0]
+    store._opened.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="full"):
+        store.commit(Commit([sample(2)], 1, [batch(1, payload=bytes(100_000))], 2))
+    assert store.totals == before
+    store._opened.execute("PRAGMA max_page_count = 1000000")
+    samples(store, 3, live_from=1)
+    _, loaded = opened(path)
+    assert (loaded.last, loaded.open) == ({7: 3}, [sample(1), sample(3)])
+
+
+def fill(path: Path) -> None:
+    store, _ = opened(path)
+    samples(store, *range(1, 50))
+    batches(store, *[batch(i, payload=random.Random(i).randbytes(5000)) for i in range(1, 101)])
+    store.commit(Commit([], 49, [], 0, checkpoint=True))
+    samples(store, 50, 51, live_from=49)
+    store.close()
+
+
+def test_flipped_bit_in_a_payload_costs_that_batch_and_is_counted(path: Path) -> None:
+    fill(path)
+    data = bytearray(path.read_bytes())
+    where = data.index(random.Random(33).randbytes(5000)[2000:2100])
+    data[where + 5] ^= 4
+    path.write_bytes(data)
+    store, loaded = opened(path)
+    assert loaded.note == ""
+    good, dropped = store.next([], 1000)
+    assert [each.sequence for each in good] == [i for i in range(1, 101) if i != 33]
+    assert dropped == [Dropped(33, 2, DROP_DAMAGED)]
+    assert store.totals.dropped[DROP_DAMAGED] == 2
+
+
+def test_file_that_is_gone_while_in_use_is_noticed_and_nothing_of_it_is_lost(path: Path) -> None:
+    store, _ = opened(path)
+    samples(store, 1, 2)
+    batches(store, batch(1))
+    for part in path.parent.glob("spool.db*"):
+        part.unlink()
+    with pytest.raises(StoreDamagedError):
+        samples(store, 3, live_from=2)
+    loaded = store.rebuild("gone")
+    assert (loaded.last, loaded.open) == ({7: 2}, [sample(1), sample(2)])
+    assert (stored(store), store.totals.batches) == ([1], 1)
+    samples(store, 3, live_from=2)
+    assert opened(path)[1].last == {7: 3}
+
+
+def test_file_of_something_else_is_set_aside(path: Path) -> None:
+    path.write_bytes(b"This is no database, and never was one. " * 1000)
+    store, loaded = opened(path)
+    assert "damaged" in loaded.note
+    assert [file.read_bytes()[:7] for file in path.parent.glob("spool.db.damaged-*")] == [b"This is"]
+    batches(store, batch(1))
+    assert stored(store) == [1]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_truncated_file_gives_what_is_left(path: Path, seed: int) -> None:
+    fill(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: random.Random(seed).randrange(1, len(data))])
+    store, _ = opened(path)
+    still_works(store, path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_flipped_bits_never_stop_a_start_nor_make_up_a_batch(path: Path, seed: int) -> None:
+    fill(path)
+    dice = random.Random(seed)
+    data = bytearray(path.read_bytes())
+    for _ in range(dice.choice([1, 10, 1000])):
+        data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    path.write_bytes(data)
+    store, _ = opened(path)
+    still_works(store, path)
+
+
+def still_works(store: Store, path: Path) -> None:
+    """Whatever it holds is what was written, and it takes more; a fault that shows only now is repaired likewise."""
+    for _ in range(3):
+        try:
+            good, _ = store.next([], 1000)
+            store.commit(Commit([sample(200)], 500, [batch(1000)], 500, checkpoint=True))
+            break
+        except StoreDamagedError as error:
+            store.rebuild(str(error))
+    else:
+        pytest.fail("repairing does not end")
+    for each in good:
+        assert each.payload == random.Random(each.sequence).randbytes(5000) or each.sequence == 1000
+    assert 1000 in stored(store)
+    store.close()
+    again, loaded = opened(path)
+    assert loaded.last[7] == 200
+    again.close()
+
+
+def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="unable to open"):
+        Store(tmp_path / "nowhere" / "spool.db", "full", LIMITS).open()
