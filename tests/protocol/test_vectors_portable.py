@@ -1,12 +1,15 @@
-"""The portable code reads the vectors under both interpreters, and the vectors are what the specification makes."""
+"""The portable code reads the vectors under every interpreter, and the vectors are what the specification makes."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from types import ModuleType
 
+import portable_session_vectors
 import portable_vectors
 import pytest
 from vector_files import FOLDER, load
@@ -17,6 +20,8 @@ from vector_cases.bodies import body_case
 
 PROTOCOL = FOLDER.parent
 GROUPS = {name: [group for group in load(name) if group != "about"] for name in portable_vectors.CHECKS}
+NPM_PACKAGE = "@micropython/micropython-webassembly-pyscript@1.27.0"
+MICROPYTHON_32 = PROTOCOL.parent / "build/node/node_modules" / NPM_PACKAGE.rpartition("@")[0] / "micropython.mjs"
 PORTABLE = ("errors", "fields", "seal", "keys", "counter", "beacon", "alarm", "service", "provision")
 
 
@@ -77,6 +82,20 @@ def test_random_readings_under_micropython(micropython: str, tmp_path: Path) -> 
         portable_vectors.CHECKS[name](content)
     out = run_micropython(micropython, str(Path(portable_vectors.__file__)), str(tmp_path))
     assert {"body 400", "beacon 100"} <= set(out.splitlines())
+
+
+@pytest.mark.parametrize("checks", [portable_vectors, portable_session_vectors], ids=lambda checks: checks.__name__)
+def test_vectors_under_32_bit_micropython(program: Callable[[str, str], str], checks: ModuleType) -> None:
+    """Small ints of 31 bits, as on the chip: the unix port has 63."""
+    node = program("node", "nodejs")
+    if not MICROPYTHON_32.exists():
+        pytest.skip(f"no 32-bit MicroPython: npm install --no-save --prefix build/node {NPM_PACKAGE}")
+    runner = str(Path(__file__).with_name("micropython_32bit.mjs"))
+    command = [node, runner, str(MICROPYTHON_32), str(PROTOCOL / "tagwire"), str(checks.__file__), str(FOLDER)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+    taken = dict(line.split() for line in done.stdout.splitlines())
+    assert taken == {name: str(check(load(name))) for name, check in checks.CHECKS.items()}
 
 
 @pytest.mark.parametrize("module", PORTABLE)
