@@ -29,8 +29,9 @@ APART = ("heard", "rssi")
 def make_batch(tags: int, samples_a_tag: int) -> Batch:
     """What the hub of a moving truck makes of the tags in it, of which it heard some samples each.
 
-    All ride along the same published day; each wakes at its own second within the 300, sees its own GNSS noise of 2.5 m
-    and its own corner of the load (1 K, 3 % RH, 150 mV, one sigma).
+    All ride along the same published day. Each wakes at its own second within the 300, sees its own GNSS noise of 2.5 m
+    and has sensors of its own (a published still day of its seed) in its own corner of the load (1 K, 3 % RH, 150 mV,
+    one sigma).
     """
     random = np.random.default_rng(3)
     day = list(readings("moving", samples_a_tag + 1))
@@ -39,17 +40,18 @@ def make_batch(tags: int, samples_a_tag: int) -> Batch:
         first_counter = int(random.integers(1, 50_000))
         phase_s = int(random.integers(0, 300))
         warmer_mc, damper_mpct, fuller_mv = random.normal(0, (1_000, 3_000, 150))
-        for i, (before, after) in enumerate(pairwise(day)):
-            reading = before._replace(
+        sensors = readings("still", samples_a_tag, seed=1_000 + tag)
+        for i, ((before, after), own) in enumerate(zip(pairwise(day), sensors, strict=True)):
+            reading = own._replace(
                 latitude_e7=_between(before.latitude_e7, after.latitude_e7, phase_s) + _noise_e7(random),
                 longitude_e7=_between(before.longitude_e7, after.longitude_e7, phase_s) + _noise_e7(random),
-                temperature_mc=round((before.temperature_mc or 0) + warmer_mc),
-                humidity_mpct=round((before.humidity_mpct or 0) + damper_mpct),
-                battery_mv=round((before.battery_mv or 0) - 200 + fuller_mv),
-                fix=fields.FIX_5M if random.random() < 0.95 else fields.FIX_15M,
+                temperature_mc=round((own.temperature_mc or 0) + warmer_mc),
+                humidity_mpct=round((own.humidity_mpct or 0) + damper_mpct),
+                battery_mv=round((own.battery_mv or 0) - 200 + fuller_mv),
+                motion=before.motion,
             )
             codes = fields.to_codes(reading)
-            time_s = ((before.time_s or 0) + phase_s) // 4 * 4
+            time_s = ((own.time_s or 0) + phase_s) // 4 * 4
             heard, rssi = int(random.integers(0, 3)), int(random.normal(-72, 8)) // 4
             measured = (*codes[:7], codes.time_quality)
             rows.append((100_000 + 7 * tag, first_counter + i, time_s, *measured, heard, rssi, 0))
@@ -109,7 +111,7 @@ def figures(runs: int) -> Iterator[Figure]:
             "lower",
             goal,
             [sizes_without(payloads, APART) / count],
-            f"{tags} tags in a moving truck, {samples_a_tag} samples each, {len(payloads)} publishes with their headers; "
+            f"{tags} tags in a moving truck, {samples_a_tag} samples each, in {len(payloads)} publishes; "
             f"RSSI and hearing time take {apart:.2f} B more; entropy of 20,000 such samples about {entropy:.2f} B",
         )
     for count, tags, samples_a_tag, suffix in SPEEDS:
