@@ -1,4 +1,4 @@
-"""`python -m tagwire decode`: what a beacon or a batch says."""
+"""`python -m tagwire decode`: what a beacon, a batch or JSON lines say."""
 
 import argparse
 import json
@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tagwire import explain
-from tagwire.batch import MAX_BATCH_BYTES, decode_batch, samples
-from tagwire.beacon import ADVERTISEMENT_BYTES, COMPANY_ID_TEST, parse_header
+from tagwire.batch import Sample, decode_batch, samples
+from tagwire.beacon import ADVERTISEMENT_BYTES, COMPANY_ID_TEST, HINT_PRIVATE, KIND_SERVICE, parse_header
+from tagwire.consumer import decode_publish
 from tagwire.errors import DecodeError, TagwireError
-from tagwire.json_lines import to_json_lines
+from tagwire.json_lines import json_line
 from tagwire.keyring import load_keyring
-from tagwire.keys import beacon_key
+from tagwire.keys import beacon_key, id_key
 from tagwire.seal import KEY_BYTES
 
+INPUT_BYTES_MAX = 8_000_000
 EXIT_OK = 0
 EXIT_UNDECODABLE = 1
 EXIT_USAGE = 2
@@ -75,6 +77,10 @@ def _generation(text: str) -> int:
     return _number(text, 255)
 
 
+def _tag_id(text: str) -> int:
+    return _number(text, 0xFFFFFFFF)
+
+
 def _company_id(text: str) -> int:
     return _number(text, 0xFFFF)
 
@@ -84,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     decode = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
         "decode",
         help="say what a beacon or a batch holds",
-        description="Decodes a beacon (24 bytes), AdvData around one (31 bytes) or an MQTT batch.",
+        description="Decodes a beacon (24 bytes), AdvData around one (31 bytes), an MQTT batch or JSON lines.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -97,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument(
         "--company-id", type=_company_id, default=COMPANY_ID_TEST, metavar="N", help="of the AdvData (0xffff)"
     )
+    decode.add_argument("--tag-id", type=_tag_id, metavar="N", help="the true id, for a private one with --root-key")
+    decode.add_argument(
+        "--at", type=int, metavar="UNIX_S", help="when the beacon was heard (now): places its time and its private id"
+    )
     decode.add_argument("--json", action="store_true", help="JSON for programs; one line a sample for a batch")
     return parser
 
@@ -105,8 +115,14 @@ def _decode(options: argparse.Namespace) -> int:
     text = " ".join(options.what)
     # A file whose name is hexadecimal digits can still be given as ./name.
     data = bytes.fromhex(re.sub(r"[\s:-]", "", text)) if _HEX.fullmatch(text) else _read(text)
-    if len(data) > ADVERTISEMENT_BYTES:  # the shortest batch has some 80 bytes
-        _print_batch(data, options.json)
+    if data[:1] == b"{":
+        _print_lines(data, options.json)
+    elif len(data) > ADVERTISEMENT_BYTES:  # the shortest batch has some 80 bytes
+        batch = decode_batch(data)
+        created = explain.iso_time(batch.created_s)
+        rows = samples(batch)
+        head = f"batch {batch.sequence} of {batch.hub}, {created}: {len(rows)} samples in {len(data)} bytes"
+        _print_samples(head, batch.hub, rows, options.json)
     else:
         _print_beacon(data, options)
     return EXIT_OK
@@ -114,7 +130,7 @@ def _decode(options: argparse.Namespace) -> int:
 
 def _read(name: str) -> bytes:
     try:
-        data = sys.stdin.buffer.read(2 * MAX_BATCH_BYTES + 2) if name == "-" else Path(name).read_bytes()
+        data = sys.stdin.buffer.read(INPUT_BYTES_MAX) if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise _UsageError(f"neither hexadecimal digits nor a readable file: {name}: {error.strerror}") from None
     stripped = data.strip()
@@ -124,15 +140,18 @@ def _read(name: str) -> bytes:
         return data
 
 
-def _print_batch(data: bytes, as_json: bool) -> None:
-    batch = decode_batch(data)
+def _print_lines(data: bytes, as_json: bool) -> None:
+    publish = decode_publish(data)
+    _print_samples(f"{len(publish.samples)} samples of {publish.hub}", publish.hub, publish.samples, as_json)
+
+
+def _print_samples(head: str, hub: str, rows: Sequence[Sample], as_json: bool) -> None:
+    lines = [json_line(hub, sample) for sample in rows]
     if as_json:
-        print(to_json_lines(batch), end="")
+        print("\n".join(lines))
         return
-    rows = samples(batch)
-    created = explain.iso_time(batch.created_s)
-    print(f"batch {batch.sequence} of {batch.hub}, {created}: {len(rows)} samples in {len(data)} bytes")
-    for line in to_json_lines(batch).splitlines():
+    print(head)
+    for line in lines:
         row = json.loads(line)
         place = "no position" if row["latitude"] is None else f"{row['latitude']:.5f} {row['longitude']:.5f}"
         measured = [
@@ -141,29 +160,37 @@ def _print_batch(data: bytes, as_json: bool) -> None:
             if row[name] is not None
         ]
         when = "no time" if row["time"] is None else explain.iso_time(row["time"])
-        mark = "  unconfirmed" if row["unconfirmed"] else ""
+        marks = [f"alarm: {row['alarm']}"] if "alarm" in row else []
+        marks += [row["source"]] if "source" in row else []
+        marks += ["unconfirmed"] if row["unconfirmed"] else []
         name = f"{row['tag']:>10} #{row['counter']:<10}"
-        print(f"  {name} {when}  {place}  {'  '.join(measured)}  {row['rssi_dbm']} dBm{mark}")
+        print("  ".join(["", name + f" {when}", place, *measured, f"{row['rssi_dbm']} dBm", *marks]))
 
 
 def _print_beacon(data: bytes, options: argparse.Namespace) -> None:
     rows, frame = explain.split(data, options.company_id)
-    candidates = _candidates(frame, options)
-    opened = explain.open_with(frame, candidates) if candidates else None
-    now_s = int(time.time())
+    now_s = int(time.time()) if options.at is None else options.at
+    sealed = parse_header(frame).kind != KIND_SERVICE
+    candidates = _candidates(frame, options) if sealed else []
+    opened = explain.open_with(frame, candidates, now_s) if candidates else None
     if options.json:
         print(json.dumps(explain.as_dict(frame, opened, now_s), ensure_ascii=False))
         return
     print(explain.as_text(rows, opened, now_s))
-    if opened is None:
+    if sealed and opened is None:
         print("\nsealed: --key, --root-key or --keyring opens it")
 
 
 def _candidates(frame: bytes, options: argparse.Namespace) -> list[explain.Candidate]:
+    header = parse_header(frame)
+    private = bool(header.hints & HINT_PRIVATE)
+    if private and (options.key or (options.root_key and options.tag_id is None)):
+        raise _UsageError("the id is private: give --root-key with --tag-id, or --keyring")
     if options.key:
         return [explain.Candidate(options.generation, options.key)]
     if options.root_key:
-        return [explain.Candidate(options.generation, beacon_key(options.root_key, options.generation))]
+        opens, names = (derive(options.root_key, options.generation) for derive in (beacon_key, id_key))
+        return [explain.Candidate(options.generation, opens, names, options.tag_id)]
     if not options.keyring:
         return []
     try:
@@ -172,13 +199,14 @@ def _candidates(frame: bytes, options: argparse.Namespace) -> list[explain.Candi
         raise _UsageError(f"keyring {options.keyring}: {error.strerror}") from None
     except DecodeError as error:
         raise _UsageError(f"keyring {options.keyring}: {error.detail}") from None
-    tag_id = parse_header(frame).tag_id
-    entry = entries.get(tag_id)
-    if entry is None:
-        raise _UsageError(f"keyring {options.keyring} has no tag {tag_id}")
-    candidates = [explain.Candidate(entry.generation, entry.beacon_key)]
-    if entry.previous_generation is not None and entry.previous_beacon_key is not None:
-        candidates.append(explain.Candidate(entry.previous_generation, entry.previous_beacon_key))
+    if not private and header.tag_id not in entries:
+        raise _UsageError(f"keyring {options.keyring} has no tag {header.tag_id}")
+    candidates = []
+    for entry in entries.values() if private else [entries[header.tag_id]]:
+        candidates.append(explain.Candidate(entry.generation, entry.beacon_key, entry.id_key, entry.tag_id))
+        if entry.previous_generation is not None and entry.previous_beacon_key is not None:
+            previous = (entry.previous_generation, entry.previous_beacon_key, entry.previous_id_key, entry.tag_id)
+            candidates.append(explain.Candidate(*previous))
     return candidates
 
 

@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 from vector_files import load
 
+from tagwire.beacon import seal_beacon
+from tagwire.keyring import KeyringEntry, write_keyring
+from tagwire.keys import beacon_key, id_key
+from tagwire.seal import aes128
+
 BEACON = load("beacon")["valid"][0]
 BATCH = next(case for case in load("batch")["good"] if case["name"] == "three samples, bit-packed")
 
@@ -44,6 +49,51 @@ def test_opens_with_a_keyring_and_takes_spaced_hexadecimal(tmp_path: Path) -> No
     spaced = bytes.fromhex(BEACON["beacon"]).hex(":")
     code, out, _ = decode("--keyring", str(keyring), "--json", *spaced.split())
     assert (code, json.loads(out)["opened"]) == (0, True)
+
+
+def test_alarm_says_why() -> None:
+    case = next(case for case in load("beacon")["valid"] if case["name"] == "alarm: temperature high")
+    code, out, _ = decode("--root-key", case["root_key"], case["beacon"])
+    assert code == 0
+    assert "kind alarm" in out
+    assert "temperature high" in out
+    row = json.loads(decode("--root-key", case["root_key"], "--json", case["beacon"])[1])
+    assert (row["kind"], row["alarm"], row["counter"]) == ("alarm", "temperature high", 43)
+
+
+def test_service_beacon_needs_no_key() -> None:
+    case = load("service")["good"][0]
+    code, out, _ = decode(case["beacon"])
+    assert code == 0
+    assert "kind service" in out
+    assert "anybody can send one" in out
+    row = json.loads(decode("--json", case["beacon"])[1])
+    assert (row["kind"], row["uptime_s"]) == ("service", case["uptime_s"])
+
+
+def test_private_id_is_found_by_root_key_or_keyring(tmp_path: Path) -> None:
+    root_key, tag_id, counter, heard_s = bytes(range(16)), 12_648_430, 70_000, 1_790_000_123
+    body = bytes.fromhex(BEACON["body"])
+    seals, names = aes128(beacon_key(root_key, 0)), aes128(id_key(root_key, 0))
+    beacon = seal_beacon(seals, tag_id, counter, body, encrypt_id=names, epoch=heard_s // 1024 - 2).hex()
+    keys = ("--root-key", root_key.hex(), "--tag-id", str(tag_id))
+    row = json.loads(decode(*keys, "--at", str(heard_s), "--json", beacon)[1])
+    assert (row["tag"], row["counter"], row["time"], row["private"]) == (tag_id, counter, 1_790_000_124, True)
+    keyring = tmp_path / "keyring.jsonl"
+    entries = [KeyringEntry(n, 0, bytes(16), bytes([n] * 16)) for n in range(3)]
+    write_keyring(keyring, [*entries, KeyringEntry(tag_id, 0, beacon_key(root_key, 0), id_key(root_key, 0))])
+    code, out, _ = decode("--keyring", str(keyring), "--at", str(heard_s), beacon)
+    assert (code, f"tag {tag_id}, counter {counter}" in out) == (0, True)
+    assert decode("--keyring", str(keyring), "--at", str(heard_s + 200_000), beacon)[0] == 1
+    assert decode("--root-key", root_key.hex(), beacon)[0] == 2
+
+
+def test_json_lines_become_a_table_again() -> None:
+    lines = decode("--json", "-", stdin=bytes.fromhex(BATCH["batch"]))[1]
+    code, out, _ = decode("-", stdin=lines.encode())
+    assert code == 0
+    assert "3 samples of truck-17" in out
+    assert decode("--json", "-", stdin=lines.encode())[1] == lines
 
 
 def test_batch_from_a_file_and_from_standard_input(tmp_path: Path) -> None:
