@@ -11,14 +11,22 @@ from waiting import wait_until
 class Mosquitto:
     """Listens on 127.0.0.1. `extra`: more lines for its configuration."""
 
-    def __init__(self, program: str, folder: Path, port: int, extra: str = "", listener: str = "") -> None:
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        port: int,
+        extra: str = "",
+        listener: str = "",
+        access: str = "allow_anonymous true",
+    ) -> None:
         self._program = program
         self._port = port
         self._log_path = folder / "mosquitto.log"
         self._config = folder / "mosquitto.conf"
         folder.mkdir(parents=True, exist_ok=True)
         self._config.write_text(
-            f"{listener or f'listener {port} 127.0.0.1'}\nallow_anonymous true\nuser root\n"
+            f"{listener or f'listener {port} 127.0.0.1'}\n{access}\nuser root\n"
             f"persistence true\npersistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
             f"max_queued_messages 0\nmax_inflight_messages 50\n{extra}\n",
             "utf-8",
@@ -55,6 +63,11 @@ class Mosquitto:
         self._process.send_signal(number)
         self._process.wait(20)
         self._process = None
+
+    def reload(self) -> None:
+        """Read access lists anew."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def stop_answering(self) -> None:
         """It hangs: connections stay, nothing is answered."""

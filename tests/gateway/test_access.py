@@ -1,0 +1,85 @@
+"""TLS, certificates, users and access lists, with a real mosquitto."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from certificates import Authority
+from hub_process import HubProcess, Subscriber
+from mosquitto import Mosquitto
+from tags import Tag
+from waiting import wait_until
+
+from tagwire import trace
+
+pytestmark = pytest.mark.system
+
+
+def mqtt(port: int, **tls: Path) -> str:
+    lines = "".join(f'{name} = "{path}"\n' for name, path in tls.items())
+    return f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nstart_timeout_s = 5\n[mqtt.tls]\n{lines}'
+
+
+def tls_broker(program: str, folder: Path, ports: tuple[int, int], authority: Authority, days: int = 1) -> Mosquitto:
+    """TLS with client certificates on the first port, nothing on the second."""
+    certificate, key = authority.issue("broker", days)
+    listener = (
+        f"per_listener_settings true\nlistener {ports[1]} 127.0.0.1\nallow_anonymous true\n"
+        f"listener {ports[0]} 127.0.0.1\ncafile {authority.ca_file}\ncertfile {certificate}\nkeyfile {key}\n"
+        "require_certificate true\n"
+    )
+    return Mosquitto(program, folder / "broker", ports[0], listener=listener)
+
+
+def test_mutual_tls_delivers(tmp_path: Path, free_port: Callable[[], int], program: Callable[[str, str], str]) -> None:
+    ports = free_port(), free_port()
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("hub-1")
+    with tls_broker(program("mosquitto", "mosquitto"), tmp_path, ports, authority), Subscriber(ports[1]) as subscriber:
+        settings = mqtt(ports[0], ca_file=authority.ca_file, cert_file=certificate, key_file=key)
+        with HubProcess(tmp_path, [Tag(1).entry()], settings) as hub:
+            hub.advertise(Tag(1).advertisement(1))
+            wait_until(lambda: subscriber.keys == [(1, 1)], "delivered over TLS")
+            assert hub.end() == 0
+
+
+@pytest.mark.parametrize(("case", "sentence"), [("expired", "certificate has expired"), ("stranger", "self-signed")])
+def test_certificate_that_is_not_good_is_told_and_nothing_is_sent(
+    tmp_path: Path, free_port: Callable[[], int], program: Callable[[str, str], str], case: str, sentence: str
+) -> None:
+    ports = free_port(), free_port()
+    authority = Authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    trusted = authority if case == "expired" else Authority(tmp_path / "other")
+    certificate, key = authority.issue("hub-1")
+    days = -1 if case == "expired" else 1
+    with tls_broker(program("mosquitto", "mosquitto"), tmp_path, ports, authority, days):
+        settings = mqtt(ports[0], ca_file=trusted.ca_file, cert_file=certificate, key_file=key)
+        hub = HubProcess(tmp_path, [], settings)
+        command = [sys.executable, "-m", "taghub", "run", str(hub.settings)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == 4
+    assert sentence in result.stderr or "certificate verify failed" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_hub_that_may_not_publish_loses_nothing_and_says_what_to_change(
+    tmp_path: Path, free_port: Callable[[], int], program: Callable[[str, str], str]
+) -> None:
+    port = free_port()
+    acl = tmp_path / "acl"
+    acl.write_text("topic read tags/#\ntopic write tags/v1/+/+/status\n", "utf-8")
+    access = f"allow_anonymous true\nacl_file {acl}"
+    broker = Mosquitto(program("mosquitto", "mosquitto"), tmp_path / "broker", port, access=access)
+    hub = HubProcess(tmp_path, [Tag(1).entry()], f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\n')
+    with broker, Subscriber(port) as subscriber, hub:
+        hub.advertise(*[Tag(1).advertisement(counter) for counter in range(5)])
+        wait_until(lambda: "allow its topics in the broker's access list" in hub.log, "said")
+        assert subscriber.keys == []
+        acl.write_text("topic readwrite tags/#\n", "utf-8")
+        broker.reload()
+        wait_until(lambda: len(subscriber.keys) == 5, "delivered when it may")
+        wait_until(lambda: len(hub.traced(trace.ACKNOWLEDGED)) == 5, "acknowledged")
+        assert hub.end() == 0
