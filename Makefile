@@ -28,7 +28,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
-soak: $(VENV)/.installed
+$(VENV)/.soak: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[soak]'
+	@touch $@
+
+soak: $(VENV)/.soak
 	$(BIN)/python -m pytest -n auto -m soak --timeout 3600 $(PYTEST_ARGS)
 
 $(VENV)/.bench: $(VENV)/.installed
