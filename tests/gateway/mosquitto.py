@@ -43,9 +43,9 @@ class Mosquitto:
 
     def start(self) -> None:
         with self._log_path.open("ab") as log:
+            lines = self.log.count(" running")  # of earlier starts; counted before this one can write its own
             command = [self._program, "-c", str(self._config), "-v"]
             self._process = subprocess.Popen(command, stderr=log, stdout=log)
-        lines = self.log.count(" running")
         wait_until(lambda: self.log.count(" running") > lines or not self.running, "mosquitto runs")
         assert self.running, self.log
 
