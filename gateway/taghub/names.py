@@ -11,7 +11,8 @@ from tagwire.idtable import Candidate, EpochSearch, IdTable
 
 IDS_A_SLICE = 1_000  # some 5 ms on one core, ten on a small board
 SEARCH_IDS_MAX = 64  # of the private ids that wait, the newest
-SEARCH_EPOCHS_MAX = 61_594  # two years
+SEARCH_EPOCHS_MAX = 61_594  # two years; with more than 1,000 tags less:
+SEARCH_NAMES_MAX = 60_000_000  # some ten seconds of a core
 SEARCH_PAUSE_US = 600_000_000  # between two searches that found nothing
 
 
@@ -66,7 +67,8 @@ class PrivateNames:
                 return []
             first = max(self.last_epoch, self.epoch(now_us, False))
             ids = waiting_ids[-SEARCH_IDS_MAX:]
-            self._search = EpochSearch(self._id_keys, ids, first, first + SEARCH_EPOCHS_MAX)
+            epochs = min(SEARCH_EPOCHS_MAX, SEARCH_NAMES_MAX // len(self._id_keys))
+            self._search = EpochSearch(self._id_keys, ids, first, first + epochs)
         candidates = self._search.work()
         if candidates is None:
             self._search = None

@@ -38,7 +38,8 @@ def half_width(keys: int) -> int:
 
 
 class IdTable:
-    """The names of `id_keys` (K_id, 16 bytes each, up to 8 million) within `half_width` epochs of the present one, and of the next.
+    """The names of `id_keys` (K_id, 16 bytes each, up to 8 million) around the present epoch: within `half_width` of
+    it, and one more ahead.
 
     Empty at first: call `work` until it returns True, and again whenever time has gone on.
     """
