@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import test_batch_properties as batches
+import test_reference_batch as reference_batches
 import test_wire_properties as wire
 from hypothesis import settings
 
@@ -17,6 +18,7 @@ PROPERTIES = (
     wire.test_random_bytes_as_files,
     wire.test_provision_round_trip,
     batches.test_list_round_trip_in_every_form,
+    reference_batches.test_what_the_encoder_makes_reads_alike,
     batches.test_column_round_trip,
     batches.test_random_bytes_as_a_column,
     batches.test_damaged_batch_raises_only_decode_errors,
