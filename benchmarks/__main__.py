@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import batches, beacons, demo, flashing, history, provisioning
+from benchmarks import batches, beacons, demo, flashing, gateway, history, provisioning
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "batch": batches.figures,
     "history": history.figures,
     "demo": demo.figures,
+    "gateway": gateway.figures,
     "flash": flashing.figures,
     "provision": provisioning.figures,
 }
