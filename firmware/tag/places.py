@@ -4,6 +4,7 @@ import os
 
 from esp32 import NVS
 
+from tag.counter import CounterLost
 from tagwire.errors import DecodeError
 from tagwire.provision import COUNTER_FILE, decode_counter, encode_counter
 
@@ -17,21 +18,34 @@ NVS_KEY = "counter"
 
 def read_limits() -> "list[int | None]":
     """The limit in each place; None where it is missing or damaged."""
-    return [_read(_read_file), _read(_read_nvs)]
+    return [_read(read) for _, _, read, _ in _PLACES]
 
 
 def write_limit(limit: int) -> "list[str]":
-    """Write the limit to both places, durably. One complaint for each place that failed.
+    """Write the limit to both places, durably. One complaint for a place that failed; its old limit is then cleared.
 
-    When both fail, the limit is not written and counters up to it must not be used.
+    An old limit must not stay behind: were the other place lost later, the tag would start again from there. Raises
+    CounterLost, and counters up to `limit` must not be used, when no place took it (the old limits stay and are still
+    true) or when one could be neither written nor cleared.
     """
     data = encode_counter(limit)
     complaints = []
-    for name, write in (("file", _write_file), ("NVS", _write_nvs)):
+    failed = []
+    for name, write, read, clear in _PLACES:
         try:
             write(data)
         except OSError as error:
             complaints.append("counter %s: %r" % (name, error))
+            failed.append((name, read, clear))
+    if len(failed) == len(_PLACES):
+        raise CounterLost("counter cannot be written to any place: %s" % complaints)
+    for name, read, clear in failed:
+        try:
+            clear()
+        except OSError:
+            pass  # there may have been nothing to clear
+        if _read(read) is not None:
+            raise CounterLost("counter %s can be neither written nor cleared" % name)
     return complaints
 
 
@@ -54,6 +68,10 @@ def _write_file(data: bytes) -> None:
     os.rename(COUNTER_FILE + ".new", COUNTER_FILE)
 
 
+def _clear_file() -> None:
+    os.remove(COUNTER_FILE)
+
+
 def _read_nvs() -> bytes:
     data = bytearray(16)
     size = NVS(NVS_NAMESPACE).get_blob(NVS_KEY, data)
@@ -64,3 +82,12 @@ def _write_nvs(data: bytes) -> None:
     nvs = NVS(NVS_NAMESPACE)
     nvs.set_blob(NVS_KEY, data)
     nvs.commit()
+
+
+def _clear_nvs() -> None:
+    nvs = NVS(NVS_NAMESPACE)
+    nvs.erase_key(NVS_KEY)
+    nvs.commit()
+
+
+_PLACES = (("file", _write_file, _read_file, _clear_file), ("NVS", _write_nvs, _read_nvs, _clear_nvs))
