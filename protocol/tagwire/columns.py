@@ -135,6 +135,8 @@ def _best_prediction(values: Int64s, absent: Mask | None, layout: Layout, codecs
 
 def _shift(values: Int64s) -> int:
     """How many low bits are 0 in all values: times of beacons are multiples of 4."""
+    if int(values[0] | values[-1]) & 1:
+        return 0
     used = int(np.bitwise_or.reduce(values))
     return min((used & -used).bit_length() - 1, SHIFT_MAX) if used else 0
 

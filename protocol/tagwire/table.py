@@ -1,10 +1,10 @@
 """The columns of a batch as a whole: which there are, what they may hold, and how each is coded. Host only, no I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tagwire import alarm, fields
 from tagwire.columns import decode_column, decode_groups, encode_column, encode_groups, make_layout, time_order
@@ -68,33 +68,41 @@ def encode_table(columns: Mapping[str, ArrayLike]) -> tuple[int, dict[int, bytes
     if missing:
         raise EncodeError(f"a batch needs the columns {', '.join(sorted(missing))}")
     foreign = [name for name in FOREIGN_COLUMNS if np.any(columns.get(name, 0))]
-    names = [*COLUMNS, *foreign]
-    arrays = [np.asarray(columns[name], np.int64) for name in names]
-    count = arrays[0].size
+    arrays = {name: np.asarray(columns[name], np.int64) for name in (*COLUMNS, *foreign)}
+    count = arrays["tag"].size
     if not 1 <= count <= MAX_SAMPLES:
         raise EncodeError(f"a batch has 1 to {MAX_SAMPLES} samples, not {count}")
-    for name, values in zip(names, arrays, strict=True):
-        if values.shape != (count,):
-            raise EncodeError(f"column {name} has the shape {values.shape} where {count} samples are")
-    table = np.array(arrays)
-    spans = list(zip(table.min(axis=1).tolist(), table.max(axis=1).tolist(), strict=True))
-    for name, (low, high) in zip(names, spans, strict=True):
-        column = _column(name)
-        if low < column.minimum or high > column.maximum:
-            raise EncodeError(f"column {name} has a value out of range")
-    if foreign:
-        order = np.lexsort((table[1], table[0], *table[len(COLUMNS) :]))
-    else:
-        order = np.argsort(table[0].astype(np.uint64) << 32 | table[1].astype(np.uint64))
-    table = table[:, order]
+    spans = {name: _span(name, values, count) for name, values in arrays.items()}
+    order = _order(arrays, foreign)
     codecs = make_codecs()
-    layout = make_layout(table[0])
-    timed = layout._replace(by_time=time_order(table[2]))
-    encoded = {COLUMNS["tag"].id: encode_groups(table[0], layout, codecs)}
-    for name, values, span in zip(names[1:], table[1:], spans[1:], strict=True):
-        of_column = timed if name in IN_TIME else layout
-        encoded[_column(name).id] = encode_column(values, span, ABSENT_FROM.get(name), of_column, codecs)
+    tags = arrays["tag"][order]
+    layout = make_layout(tags)
+    timed = layout._replace(by_time=time_order(arrays["time"][order]))
+    encoded = {COLUMNS["tag"].id: encode_groups(tags, layout, codecs)}
+    # Column by column: one table of all of them is slower to make than to encode.
+    for name, values in arrays.items():
+        if name != "tag":
+            of_column = timed if name in IN_TIME else layout
+            absent_from = ABSENT_FROM.get(name)
+            encoded[_column(name).id] = encode_column(values[order], spans[name], absent_from, of_column, codecs)
     return count, encoded
+
+
+def _span(name: str, values: Int64s, count: int) -> tuple[int, int]:
+    if values.shape != (count,):
+        raise EncodeError(f"column {name} has the shape {values.shape} where {count} samples are")
+    low, high = int(np.minimum.reduce(values)), int(np.maximum.reduce(values))
+    column = _column(name)
+    if low < column.minimum or high > column.maximum:
+        raise EncodeError(f"column {name} has a value out of range")
+    return low, high
+
+
+def _order(arrays: Mapping[str, Int64s], foreign: Sequence[str]) -> NDArray[np.intp]:
+    """By tag, then by counter."""
+    if foreign:
+        return np.lexsort((arrays["counter"], arrays["tag"], *(arrays[name] for name in foreign)))
+    return np.argsort(arrays["tag"].astype(np.uint64) << 32 | arrays["counter"].astype(np.uint64))
 
 
 def decode_table(encoded: Mapping[object, object], count: int) -> dict[str, Int64s]:
