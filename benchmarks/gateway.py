@@ -99,7 +99,7 @@ class Rig:
 
 def frames_per_s(folder: Path, mosquitto: str) -> float:
     """Distinct samples from the air to the consumer, all of the way included."""
-    rig = Rig(folder, mosquitto, 1_000, 300)
+    rig = Rig(folder, mosquitto, 1_000, 800)
     with rig.running() as air:
         time.sleep(SETTLE_S)
         started_s = time.perf_counter()

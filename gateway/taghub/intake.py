@@ -81,6 +81,11 @@ class Accepted(NamedTuple):
         return alarm_reading(codes) if self.alarm else from_codes(codes)
 
 
+def count_live(samples: Iterable[Accepted]) -> int:
+    """How many of them are no alarms; as `Accepted.alarm`, at a third of its cost."""
+    return sum([sample[6] & 0x0C != KIND_ALARM << 2 for sample in samples])
+
+
 class _Claim(NamedTuple):
     """Whom a frame may be from: a tag in one of its generations, what masks the counter, and what the nonce has beyond
     the counter: the epoch, in bits 40 to 63. Both are 0 for a public id."""

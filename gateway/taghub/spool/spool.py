@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
 from taghub.closed_batch import LANE_ALARM, LANE_LIVE, ClosedBatch
-from taghub.intake import Accepted
+from taghub.intake import Accepted, count_live
 from taghub.outbox import READY_MAX, Outbox
 from taghub.spool.store import Commit, Dropped, Loaded, Store, StoreDamagedError, StoreError
 
@@ -102,7 +102,7 @@ class Spool:
     def accept(self, samples: list[Accepted]) -> None:
         """New samples; `samples_committed` follows."""
         self._samples += samples
-        self._live_accepted += sum(not sample.alarm for sample in samples)
+        self._live_accepted += count_live(samples)
         self._wake.set()
 
     def add(self, batches: list[ClosedBatch]) -> None:
@@ -205,7 +205,7 @@ class Spool:
         if not (samples or batches or acknowledged or refused or checkpoint or self._rebase):
             return
         known = self._events.known()
-        live_from = self._live_accepted - sum(not sample.alarm for sample in samples)
+        live_from = self._live_accepted - count_live(samples)
         commit = Commit(
             samples,
             live_from,

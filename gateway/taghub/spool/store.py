@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from taghub.closed_batch import LANE_POISON, ClosedBatch
-from taghub.intake import Accepted
+from taghub.intake import Accepted, count_live
 from taghub.spool import schema
 from taghub.spool.journal import pack, unpack
 from taghub.spool.salvage import readable_rows, set_aside
@@ -294,7 +294,7 @@ class Store:
 
     def _journal(self, database: sqlite3.Connection, commit: Commit) -> None:
         records = pack(commit.samples)
-        live = sum(not sample.alarm for sample in commit.samples)
+        live = count_live(commit.samples)
         self._journal_id += 1
         row = (self._journal_id, commit.live_from, live, zlib.crc32(records), records)
         database.execute(schema.INSERT_JOURNAL, row)
