@@ -28,6 +28,7 @@ from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.trace_tail import TraceTail
 from tagfleet.transmitter import Transmitter
 from tagfleet.twin import TwinFleet, interpreter_available
+from tagfleet.twin.counters import UnknownSeal
 from tagfleet.twins import TwinWatch, twin_fleet, twin_provisions
 from tagfleet.view import View
 from tagfleet.world.world import build_world
@@ -86,7 +87,7 @@ class Demo:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagfleet-")))
             try:
                 await self._run_onfree_port(folder, view)
-            except (HubFailed, AirLost, SubscriberFailed, NonceReuse, LedgerFull, OSError) as error:
+            except (HubFailed, AirLost, SubscriberFailed, NonceReuse, UnknownSeal, LedgerFull, OSError) as error:
                 raise DemoFailed(str(error)) from error
             finally:
                 self.progress.update(self._ledger, self.progress.elapsed_s)

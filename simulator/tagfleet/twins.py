@@ -1,5 +1,6 @@
 """Twins in a run: who they are, and what they tell the ledger."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ from tagfleet.identity import make_provisions
 from tagfleet.ledger import Ledger
 from tagfleet.oracle import NonceOracle
 from tagfleet.twin import TwinFleet, TwinSpec
+from tagfleet.twin.counters import UnknownSeal, sealed_under
 from tagfleet.world.world import World
-from tagwire.beacon import parse_header
 from tagwire.bulk import NOT_AVAILABLE, ReadingColumns
-from tagwire.counter import make_counter, next_with_low
+from tagwire.counter import make_counter
 from tagwire.fields import Reading
 from tagwire.keys import beacon_key
 from tagwire.provision import Provision
+from tagwire.seal import aes128
 
 
 def twin_provisions(seed: int, first_tag_id: int, twins: int, interval_s: int) -> list[Provision]:
@@ -24,11 +26,12 @@ def twin_provisions(seed: int, first_tag_id: int, twins: int, interval_s: int) -
 
 
 class TwinWatch:
-    """What twins made and advertised, for the ledger and past the nonce oracle."""
+    """What twins made, advertised and were heard to say, for the ledger and past the nonce oracle."""
 
     def __init__(self, provisions: list[Provision], ledger: Ledger, oracle: NonceOracle) -> None:
         self._keys = {p.tag_id: beacon_key(p.root_key, p.generation) for p in provisions}
-        self._last = {p.tag_id: make_counter(p.generation, 0) - 1 for p in provisions}
+        self._ciphers = {tag_id: aes128(key) for tag_id, key in self._keys.items()}
+        self._last = {p.tag_id: make_counter(p.generation, 0) for p in provisions}
         self._ledger = ledger
         self._oracle = oracle
 
@@ -39,9 +42,15 @@ class TwinWatch:
         self._ledger.made(np.array([tag_id]), np.array([counter]), ReadingColumns(*row.T), np.array([t_us]))
 
     def advertised(self, tag_id: int, frame: bytes, t_us: int) -> None:
-        """A burst of a sample begins. Raises NonceReuse."""
-        counter = next_with_low(self._last[tag_id] - 1, parse_header(frame).counter_low)
+        """A burst of a sample begins. Raises NonceReuse, and UnknownSeal for a frame of another key."""
+        counter = sealed_under(self._ciphers[tag_id], frame, self._last[tag_id])
         self._oracle.check_beacon(self._keys[tag_id], tag_id, counter, frame)
+
+    def reported(self, tag_id: int, frame: bytes, t_us: int) -> None:
+        """A gateway's radio has heard a frame of a twin; from then on the sample is the gateway's to deliver."""
+        with contextlib.suppress(UnknownSeal):  # `advertised` has said so
+            counter = sealed_under(self._ciphers[tag_id], frame, self._last[tag_id])
+            self._ledger.reported(np.array([tag_id]), np.array([counter]), np.array([t_us]))
 
 
 def twin_fleet(
@@ -52,4 +61,12 @@ def twin_fleet(
         TwinSpec(provision, make_counter(provision.generation, 0), world.view(i, always_sky=True))
         for i, provision in enumerate(provisions)
     ]
-    return TwinFleet(specs, folder, interpreter, on_made=watch.made, on_advertised=watch.advertised, autostart=False)
+    return TwinFleet(
+        specs,
+        folder,
+        interpreter,
+        on_made=watch.made,
+        on_advertised=watch.advertised,
+        on_reported=watch.reported,
+        autostart=False,
+    )

@@ -18,6 +18,8 @@ from tagfleet import demo
 from tagfleet.demo import Demo, DemoSettings, free_port
 from tagfleet.twin import interpreter_available
 from tagfleet.view import LineView
+from tagwire.keyring import KeyringEntry, entry_from_provision
+from tagwire.provision import Provision
 
 DEMO = (sys.executable, "-m", "tagfleet", "demo", "--tags", "60", "--interval", "2")
 SHARED_MACHINE_S = 90  # a bound for hanging, not for speed
@@ -154,6 +156,24 @@ def test_hostile_air_reaches_nobody(tmp_path: Path) -> None:
     assert refused["forged"] > 50
     assert refused["replayed"] > 20
     assert refused["unknown"] > 20
+
+
+def test_twins_that_the_gateway_refuses_are_lost_not_unheard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if interpreter_available() is None:
+        pytest.skip("no MicroPython interpreter for this platform")
+
+    def with_wrong_key(provision: Provision) -> KeyringEntry:
+        entry = entry_from_provision(provision)
+        return entry._replace(beacon_key=bytes(16)) if provision.tag_id == demo.FIRST_TWIN_ID else entry
+
+    monkeypatch.setattr(demo, "entry_from_provision", with_wrong_key)
+    run = Demo(DemoSettings(6.0, twins=2, tags=20, interval_s=2, folder=tmp_path))
+    asyncio.run(run.run(LineView()))
+    twins = run.progress.twins
+    assert twins is not None
+    assert twins.lost > 0
+    assert twins.made == twins.delivered + twins.lost + twins.unheard
+    assert not run.progress.good
 
 
 @pytest.mark.parametrize("options", [("--seconds", "0"), ("--folder", "/proc/no/folder"), ("--what",)])

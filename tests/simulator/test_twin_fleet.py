@@ -67,6 +67,35 @@ def test_gateways_hear_every_sample_of_every_twin_over_hci(tmp_path: Path) -> No
         assert opened(sent[tag_id, counter], counter) == to_codes(truth)
 
 
+def test_report_is_told_once_a_gateway_scans_whatever_it_makes_of_it(tmp_path: Path) -> None:
+    sent: set[tuple[int, bytes]] = set()
+    reported: set[tuple[int, bytes]] = set()
+
+    async def run() -> Ear:
+        interpreter()
+        fleet = TwinFleet(
+            [twin_spec({**QUICK, "burst_events": 6}, tag_id=tag_id) for tag_id in (7, 0xFEDCBA98)],
+            tmp_path,
+            on_advertised=lambda tag_id, frame, t_us: sent.add((tag_id, frame)),
+            on_reported=lambda tag_id, frame, t_us: reported.add((tag_id, frame)),
+        )
+        async with fleet:
+            await until(lambda: len(sent) >= 2)
+            await asyncio.sleep(0.5)
+            assert not reported
+            unheard = set(sent)
+            ear = Ear(fleet.hci_transport)
+            async with ear.scanner:
+                await until(lambda: {tag_id for tag_id, _ in reported - unheard} == {7, 0xFEDCBA98})
+                await asyncio.sleep(0.5)
+            await fleet.stop()
+        return ear
+
+    ear = asyncio.run(asyncio.wait_for(run(), 60))
+    assert reported <= sent
+    assert {frame for _, frame in reported} == ear.frames
+
+
 def test_fleet_leaves_no_process_behind(tmp_path: Path) -> None:
     async def run() -> None:
         interpreter()

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from bumble.link import LocalLink
 
+from tagfleet.twin.counters import sealed_under
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.power import PowerSupply
@@ -16,14 +17,14 @@ from tagfleet.twin.process import TwinProcess
 from tagfleet.twin.radio import Advertiser, HciServer
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import Advertising, VirtualBoard
-from tagwire.beacon import manufacturer_data, open_beacon, parse_header
-from tagwire.counter import next_with_low
+from tagwire.beacon import manufacturer_data
 from tagwire.fields import Reading
 from tagwire.keys import beacon_key
 from tagwire.seal import aes128
 
 OnMade = Callable[[int, int, Reading, int], None]
 OnAdvertised = Callable[[int, bytes, int], None]
+OnReported = Callable[[int, bytes, int], None]
 
 
 class Twin:
@@ -43,9 +44,9 @@ class Twin:
         provision = spec.provision
         flash.write_bytes(spec.image or provisioned_image(provision, spec.first_counter))
         self.tag_id = provision.tag_id
+        self.company_id = provision.company_id
         self.board = VirtualBoard(spec, str(flash.absolute()), self._on_advertising, supply)
         self.process = TwinProcess(f"tag {self.tag_id}", interpreter, self.board, clock)
-        self._company_id = provision.company_id
         self._encrypt = aes128(beacon_key(provision.root_key, provision.generation))
         self._last_counter = spec.first_counter - 1
         self._advertiser = Advertiser(link, self.tag_id)
@@ -62,18 +63,13 @@ class Twin:
             self._advertiser.stop()
             return
         now_us = int(self._clock() * 1_000_000)
-        frame = manufacturer_data(advertising.adv_data, self._company_id)
+        frame = manufacturer_data(advertising.adv_data, self.company_id)
         if frame is not None:
             if advertising.reading is not None:
-                self._on_made(self.tag_id, self._counter_of(frame), advertising.reading, now_us)
+                self._last_counter = sealed_under(self._encrypt, frame, self._last_counter + 1)
+                self._on_made(self.tag_id, self._last_counter, advertising.reading, now_us)
             self._on_advertised(self.tag_id, frame, now_us)
         self._advertiser.start(advertising.adv_data, advertising.interval_ms)
-
-    def _counter_of(self, frame: bytes) -> int:
-        counter = next_with_low(self._last_counter, parse_header(frame).counter_low)
-        open_beacon(self._encrypt, frame, counter)
-        self._last_counter = counter
-        return counter
 
 
 class TwinFleet:
@@ -86,7 +82,10 @@ class TwinFleet:
     on_made(tag_id, counter, truth, t_us): once per sample, as its first beacon goes on the air; truth is what the buses
     delivered for it, t_us Unix microseconds. A wake that read its sensors and never advertised made no sample: its
     counter, if it took one, is a gap. on_advertised(tag_id, frame, t_us): at the start of each burst, repeats
-    included.
+    included. on_reported(tag_id, frame, t_us): a gateway's controller has reported a frame, whatever the gateway makes
+    of it; for each event of a burst and each gateway that scans.
+
+    A twin that seals under a wrong key ends the fleet with UnknownSeal.
 
     autostart: boot the twins on entering; without it, by `start`, when a gateway is listening.
 
@@ -101,6 +100,7 @@ class TwinFleet:
         clock: Callable[[], float] = time.time,
         on_made: OnMade = lambda tag_id, counter, truth, t_us: None,
         on_advertised: OnAdvertised = lambda tag_id, frame, t_us: None,
+        on_reported: OnReported = lambda tag_id, frame, t_us: None,
         supplies: dict[int, PowerSupply] | None = None,
         autostart: bool = True,
     ) -> None:
@@ -112,6 +112,7 @@ class TwinFleet:
         self._clock = clock
         self._on_made = on_made
         self._on_advertised = on_advertised
+        self._on_reported = on_reported
         self._supplies = supplies or {}
         self._stack = contextlib.AsyncExitStack()
         self._autostart = autostart
@@ -136,7 +137,7 @@ class TwinFleet:
                 self._on_made,
                 self._on_advertised,
             )
-        server = await self._stack.enter_async_context(HciServer(link))
+        server = await self._stack.enter_async_context(HciServer(link, self._on_report))
         self.hci_transport = f"tcp-client:127.0.0.1:{server.port}"
         self._group = await self._stack.enter_async_context(asyncio.TaskGroup())
         if self._autostart:
@@ -156,6 +157,12 @@ class TwinFleet:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for twin in self.twins.values():
             twin.silence()
+
+    def _on_report(self, tag_id: int, adv_data: bytes) -> None:
+        twin = self.twins.get(tag_id)
+        frame = None if twin is None else manufacturer_data(adv_data, twin.company_id)
+        if frame is not None:
+            self._on_reported(tag_id, frame, int(self._clock() * 1_000_000))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

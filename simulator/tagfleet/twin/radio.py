@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -12,12 +13,19 @@ from bumble.transport.common import StreamPacketSource
 
 UNREAD_BYTES_MAX = 256 * 1024  # minutes of events of a few twins: a gateway that is this far behind has stopped
 ADVERTISING_DELAY_MS = 5  # the mean of advDelay, 0 to 10 ms, which bumble's controller does not add
+_LE_META_EVENT = bytes([hci.HCI_EVENT_PACKET, hci.HCI_LE_META_EVENT])
+_REPORT_SUBEVENTS = (
+    bytes([hci.HCI_LE_ADVERTISING_REPORT_EVENT]),
+    bytes([hci.HCI_LE_EXTENDED_ADVERTISING_REPORT_EVENT]),
+)
+
+OnReport = Callable[[int, bytes], None]
 
 log = logging.getLogger(__name__)
 
 
 class Advertiser:
-    """One twin's controller. Its address is static random (the two top bits set), made from the tag id."""
+    """One twin's controller. Its address is static random (the two top bits set), and its last 4 octets the tag id."""
 
     def __init__(self, link: LocalLink, tag_id: int) -> None:
         controller = Controller(f"tag {tag_id}", link=link)
@@ -41,18 +49,22 @@ class Advertiser:
 
 
 class HciServer:
-    """Controllers for gateways: each TCP connection to `port` on the loopback gets one of its own on the link."""
+    """Controllers for gateways: each TCP connection to `port` on the loopback gets one of its own on the link.
 
-    def __init__(self, link: LocalLink) -> None:
+    on_report(tag_id, adv_data): an advertising report of an `Advertiser` was written to a gateway.
+    """
+
+    def __init__(self, link: LocalLink, on_report: OnReport) -> None:
         self.port = 0
         self._link = link
+        self._on_report = on_report
         self._server: asyncio.Server | None = None
         self._connections: set[_HciConnection] = set()
 
     async def __aenter__(self) -> "HciServer":
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _HciConnection(self._link, self._connections), host="127.0.0.1", port=0
+            lambda: _HciConnection(self._link, self._connections, self._on_report), host="127.0.0.1", port=0
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -67,8 +79,9 @@ class HciServer:
 
 
 class _HciConnection(asyncio.Protocol):
-    def __init__(self, link: LocalLink, connections: "set[_HciConnection]") -> None:
+    def __init__(self, link: LocalLink, connections: "set[_HciConnection]", on_report: OnReport) -> None:
         self._link = link
+        self._on_report = on_report
         self._connections = connections
         self._source = StreamPacketSource()
         self._controller: Any = None
@@ -86,8 +99,10 @@ class _HciConnection(asyncio.Protocol):
         if self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
             log.warning("a gateway does not read its HCI events, disconnected")
             self._transport.abort()
-        else:
+        elif not self._transport.is_closing():
             self._transport.write(packet)
+            for tag_id, adv_data in _reports(packet):
+                self._on_report(tag_id, adv_data)
 
     def data_received(self, data: bytes) -> None:
         self._source.data_received(data)
@@ -99,3 +114,11 @@ class _HciConnection(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def _reports(packet: bytes) -> list[tuple[int, bytes]]:
+    """(tag id, AdvData) of each report in what a controller says to its host."""
+    if packet[:2] != _LE_META_EVENT or packet[3:4] not in _REPORT_SUBEVENTS:
+        return []
+    event: Any = hci.HCI_Packet.from_bytes(packet)
+    return [(int.from_bytes(bytes(report.address)[:4], "little"), report.data) for report in event.reports]
