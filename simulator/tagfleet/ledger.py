@@ -4,7 +4,8 @@ For each (tag, counter) it holds what the sensors said, the first radio report, 
 the subscriber. At the end each sample is in one class:
 
 delivered   arrived, and said what was measured
-wrong       arrived with another value, or was heard or arrived without ever having been made
+wrong       arrived with another value, was made twice with different ones, or was heard or arrived without ever
+            having been made
 lost        a radio reported it, and it never arrived
 unheard     no radio ever reported it
 
@@ -82,21 +83,27 @@ class Ledger:
         self._max_samples = max_samples
         self._index: dict[int, int] = {}  # tag << 32 | counter -> row
         self._rows = np.zeros(1024, _ROW)
-        self._early: dict[int, tuple[int, ...]] = {}  # arrived before they were made: the reading, to be compared later
+        self._early: dict[int, list[tuple[int, ...]]] = {}  # what arrived before it was made, to be compared then
+        self._early_left = _EARLY_MAX
         self._wrong_examples: list[str] = []
 
     def made(self, tag_ids: Ints, counters: Ints, readings: ReadingColumns, t_us: Ints) -> None:
-        """Samples came into being. Raises LedgerFull."""
+        """Samples came into being; one that did so before, with other values, is wrong. Raises LedgerFull."""
         index = self._find(tag_ids, counters)
         rows = self._rows
+        new = ~rows["made"][index]
         rows["made"][index] = True
-        rows["made_us"][index] = t_us
+        rows["made_us"][index[new]] = t_us[new]
+        differs = np.zeros(len(index), bool)
         for name, column in zip(ReadingColumns._fields, readings, strict=True):
             narrow = rows.dtype[name] == np.dtype("i4")
-            rows[name][index] = np.where(column == NOT_AVAILABLE, _NARROW_NA, column) if narrow else column
+            values = np.where(column == NOT_AVAILABLE, _NARROW_NA, column) if narrow else column
+            rows[name][index[new]] = values[new]
+            differs |= rows[name][index] != values
+        self._spoil(index[differs], "made twice, with different values")
         for row in index.tolist() if self._early else ():
-            early = self._early.pop(_key(int(rows["tag"][row]), int(rows["counter"][row])), None)
-            if early is not None:
+            for early in self._early.pop(_key(int(rows["tag"][row]), int(rows["counter"][row])), ()):
+                self._early_left += 1
                 self._compare(np.array([row]), ReadingColumns(*(np.array([v], np.int64) for v in early)))
 
     def reported(self, tag_ids: Ints, counters: Ints, t_us: Ints) -> None:
@@ -126,9 +133,12 @@ class Ledger:
         made = rows["made"][index]
         self._compare(index[made], ReadingColumns(*(np.asarray(column)[made] for column in readings)))
         for i in np.flatnonzero(~made).tolist():
-            if len(self._early) < _EARLY_MAX:
-                key = _key(int(tag_ids[i]), int(counters[i]))
-                self._early[key] = tuple(int(column[i]) for column in readings)
+            if self._early_left:
+                self._early_left -= 1
+                early = self._early.setdefault(_key(int(tag_ids[i]), int(counters[i])), [])
+                early.append(tuple(int(column[i]) for column in readings))
+            else:
+                self._spoil(index[i : i + 1], "not compared: too many arrived before they were made")
 
     @property
     def pending(self) -> int:
@@ -188,12 +198,16 @@ class Ledger:
             truth.append(np.where(column == _NARROW_NA, NOT_AVAILABLE, column))
         wrong = wrong_fields(ReadingColumns(*truth), delivered, rows["made_us"])
         for name, mask in wrong.items():
-            self._rows["wrong"][index[mask]] = True
             expected = dict(zip(ReadingColumns._fields, truth, strict=True))[name]
-            for i in np.flatnonzero(mask)[: max(0, EXAMPLES - len(self._wrong_examples))].tolist():
+            for i in np.flatnonzero(mask).tolist():
                 value = int(getattr(delivered, name)[i])
-                sample = f"tag {rows['tag'][i]} counter {rows['counter'][i]}"
-                self._wrong_examples.append(f"{sample}: {name} is {_said(value)}, was {_said(int(expected[i]))}")
+                self._spoil(index[i : i + 1], f"{name} is {_said(value)}, was {_said(int(expected[i]))}")
+
+    def _spoil(self, index: npt.NDArray[np.intp], why: str) -> None:
+        """Samples that are wrong, whatever still comes."""
+        self._rows["wrong"][index] = True
+        for row in self._rows[index[: max(0, EXAMPLES - len(self._wrong_examples))]]:
+            self._wrong_examples.append(f"tag {row['tag']} counter {row['counter']}: {why}")
 
 
 def _key(tag_id: int, counter: int) -> int:

@@ -121,6 +121,44 @@ def test_class_and_availability_must_be_the_same(change: dict[str, int | None]) 
     assert ledger.account().wrong == 1
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_sample_made_twice_with_other_values_is_wrong(at_once: bool) -> None:
+    ledger = ledger_with()
+    ledger.made(ids(7), ids(100), columns(READING), ids(MADE_US))
+    assert ledger.account().wrong == 0  # said twice, but the same
+    other = READING._replace(temperature_mc=READING.temperature_mc + 1)
+    if at_once:
+        ledger.made(ids(8, 8), ids(1, 1), columns(READING, other), ids(MADE_US, MADE_US))
+    else:
+        ledger.made(ids(7), ids(100), columns(other), ids(MADE_US))
+    ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 5)
+    account = ledger.account()
+    assert account.wrong == 1
+    assert "made twice" in account.examples["wrong"][0]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_every_arrival_before_the_making_is_compared(order: tuple[int, int]) -> None:
+    ledger = ledger_with(made=False)
+    for warmer in order:
+        reading = READING._replace(temperature_mc=READING.temperature_mc + 1000 * warmer)
+        ledger.arrived(ids(7), ids(100), over_the_wire(reading), MADE_US + 5)
+    ledger.made(ids(7), ids(100), columns(READING), ids(MADE_US))
+    account = ledger.account()
+    assert (account.wrong, account.duplicated) == (1, 1)
+
+
+def test_arrivals_before_the_making_that_are_too_many_to_keep_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagfleet.ledger._EARLY_MAX", 1)
+    ledger = Ledger()
+    for tag in (7, 8):
+        ledger.arrived(ids(tag), ids(1), over_the_wire(READING), MADE_US + 5)
+    for tag in (7, 8):
+        ledger.made(ids(tag), ids(1), columns(READING), ids(MADE_US))
+    account = ledger.account()
+    assert (account.delivered, account.wrong) == (1, 1)
+
+
 def test_time_is_right_within_half_a_step() -> None:
     for away_s, wrong in ((2, 0), (-2, 0), (3, 1), (4096, 1)):
         ledger = ledger_with()
