@@ -1,103 +1,13 @@
-"""The command `taghub`."""
+"""Entry of the command `taghub`."""
 
-import asyncio
-import logging
-import sys
-from importlib.metadata import version
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from taghub.errors import EXIT_CODES, TaghubError
-from taghub.run import read_keyring, run
-from taghub.settings import Settings, load_settings
-
-_EXIT_CODES_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="The gateway: hears tags over Bluetooth, delivers their samples over MQTT.",
-    epilog=_EXIT_CODES_HELP,
-)
-
-SettingsFile = Annotated[Path, typer.Argument(metavar="SETTINGS.toml", help="Settings file; see `taghub init`.")]
-
-
-@app.command("run", epilog=_EXIT_CODES_HELP)
-def run_command(
-    settings_file: SettingsFile,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what each part does.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log errors only.")] = False,
-) -> None:
-    """Run a hub until it gets SIGTERM or Ctrl-C. It then delivers what is left. Logs go to stderr, a line each."""
-    logging.basicConfig(
-        level=logging.ERROR if quiet else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    for noisy in ("bleak", "bumble"):
-        logging.getLogger(noisy).setLevel(logging.INFO if verbose else logging.ERROR)
-    if verbose:
-        logging.getLogger("taghub").setLevel(logging.DEBUG)
-    asyncio.run(run(load_settings(settings_file)))
-
-
-@app.command()
-def check(settings_file: SettingsFile) -> None:
-    """Check a settings file and its keyring, start nothing, and say what the hub would do."""
-    settings = load_settings(settings_file)
-    tags = len(read_keyring(settings))
-    typer.echo(f"{settings_file}: good")
-    for line in _summary(settings, tags):
-        typer.echo(f"  {line}")
-
-
-@app.command()
-def init() -> None:
-    """Print a commented settings file to start from: `taghub init > settings.toml`."""
-    typer.echo(files("taghub").joinpath("example.toml").read_text("utf-8"), nl=False)
-
-
-def _summary(settings: Settings, tags: int) -> list[str]:
-    if settings.mqtt is not None:
-        broker = f"{settings.mqtt.host}:{settings.mqtt.port}{' with TLS' if settings.mqtt.tls else ''}"
-    else:
-        broker = f"embedded, 127.0.0.1:{settings.broker.port}"
-    return [
-        f"hub       {settings.hub.id} at site {settings.hub.site}, company id 0x{settings.hub.company_id:04X}",
-        f"keyring   {settings.keyring.path}: {tags} tags",
-        f"radios    {', '.join(radio.kind for radio in settings.radio)}",
-        f"broker    {broker}",
-        f"batches   after {settings.batch.max_age_s:g} s or {settings.batch.max_samples} samples",
-    ]
-
-
-def _show_version(value: bool) -> None:
-    if value:
-        typer.echo(f"taghub {version('tagstack')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
-    ] = False,
-) -> None:
-    pass
+from tagwire.program import starting
 
 
 def main() -> None:
-    """Run the command line; each expected failure is one line on stderr and its exit code."""
-    try:
-        app()
-    except TaghubError as error:
-        print(f"taghub: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    """Load the command line and run it."""
+    with starting("taghub", "gateway"):
+        from taghub.command_line import main as run
+    run()
 
 
 if __name__ == "__main__":

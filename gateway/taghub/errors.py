@@ -1,5 +1,7 @@
 """What can stop a hub, each with its exit code and a message of one line that says what to do next."""
 
+from tagwire.program import EXIT_INTERRUPTED
+
 EXIT_SETTINGS = 2
 EXIT_KEYRING = 3
 EXIT_BROKER = 4
@@ -15,6 +17,7 @@ EXIT_CODES = {
     EXIT_PORT: "a port or socket this hub should listen on is not free",
     EXIT_RADIO: "a required radio cannot be used",
     EXIT_SPOOL: "the spool cannot be opened or made",
+    EXIT_INTERRUPTED: "interrupted before it had started",
 }
 
 

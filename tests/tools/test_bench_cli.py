@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bench_board import BenchBoard
 
-from tagsmith.__main__ import app, main
+from tagsmith.command_line import app, main
 from tagsmith.inventory import Inventory
 from tagwire.keyring import load_keyring
 

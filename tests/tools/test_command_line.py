@@ -11,7 +11,7 @@ from esp_files import micropython_file
 from rom_loader import RomLoader
 
 from tagsmith import errors
-from tagsmith.__main__ import main
+from tagsmith.command_line import main
 
 
 def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

@@ -14,7 +14,7 @@ from rom_loader import RomLoader
 from tagfleet.hub import HubFiles, HubProcess, settings_toml
 from tagfleet.subscriber import Subscriber
 from tagfleet.twin import TwinFleet, TwinSpec, interpreter_available
-from tagsmith.__main__ import main
+from tagsmith.command_line import main
 from tagsmith.image import read_image
 from tagwire.batch import Sample, decode_batch, samples
 from tagwire.keyring import load_keyring

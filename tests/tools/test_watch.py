@@ -15,7 +15,7 @@ from tagfleet.twin import TwinFleet, TwinSpec
 from taghub.heard import Heard
 from taghub.intake import Accepted
 from taghub.scan import ROWS_MAX, Scan, describe
-from tagsmith.__main__ import main
+from tagsmith.command_line import main
 from tagsmith.inventory import Inventory
 from tagsmith.monitor import clean_line, follow
 from tagsmith.sniff import radio_named, sniff
