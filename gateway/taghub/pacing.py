@@ -18,7 +18,7 @@ class Pacer:
         earned = max(0.0, now_s - self._then_s) * self._bytes_per_s
         self._free_bytes = min(BURST_BYTES, self._free_bytes + earned)
         self._then_s = now_s
-        return max(0.0, -self._free_bytes / self._bytes_per_s)
+        return -self._free_bytes / self._bytes_per_s if self._free_bytes <= -1 else 0.0  # less is rounding
 
     def spend(self, size_bytes: int) -> None:
         """So many bytes have gone."""
