@@ -156,6 +156,28 @@ def test_controller_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> Non
         asyncio.run(scan())
 
 
+class SomeTransportsError(Exception):
+    """As usb1 and others raise: of no type that bumble or Python has."""
+
+
+def test_error_of_a_type_that_only_a_transport_knows_ends_the_radio_and_not_the_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def open_nothing(name: str) -> None:
+        raise SomeTransportsError("LIBUSB_ERROR_OTHER [-99]\nand more")
+
+    monkeypatch.setattr("taghub.radio.bumble_backend.open_transport", open_nothing)
+    radio = make_radio(BumbleSettings(kind="bumble", transport="usb:0"), 0xFFFF, SystemClock())
+
+    async def listen() -> None:
+        async with radio.listen():
+            pass
+
+    with pytest.raises(RadioError) as caught:
+        asyncio.run(listen())
+    assert str(caught.value) == "radio bumble usb:0: the controller cannot be used: LIBUSB_ERROR_OTHER [-99]"
+
+
 @given(st.binary(max_size=31))
 def test_any_advertisement_raises_nothing(data: bytes) -> None:
     advertisement_data(data, -60)

@@ -34,3 +34,8 @@ COUNT_RESTARTS = "restarts"  # times it died and was opened again
 def new_counts() -> dict[str, int]:
     """All of a radio's counters, at zero."""
     return dict.fromkeys((COUNT_REPORTS, COUNT_FOREIGN, COUNT_OVERRUN, COUNT_RESTARTS), 0)
+
+
+def one_line(error: Exception) -> str:
+    """What an error of somebody else's says, for a message of ours: its first line, or its type."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

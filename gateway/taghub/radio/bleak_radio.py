@@ -1,6 +1,7 @@
 """Radios that bleak scans with: this machine's own Bluetooth, or through our backend a controller over raw HCI."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,9 +13,11 @@ from bleak.exc import BleakError
 from taghub.clock import Clock
 from taghub.errors import RadioError
 from taghub.heard import Heard
-from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, new_counts
+from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, new_counts, one_line
 from taghub.radio.report_queue import ReportQueue
 from taghub.settings import BleakSettings, BumbleSettings
+
+_logger = logging.getLogger(__name__)
 
 
 class BleakRadio:
@@ -51,16 +54,20 @@ class BleakRadio:
         try:
             await scanner.start()
         except BleakError as error:
-            raise RadioError(f"radio {self.name}: {error}") from None
+            raise RadioError(f"radio {self.name}: {one_line(error)}") from None
         except OSError as error:  # bleak's BlueZ backend, looking for the system's D-Bus
             raise RadioError(
                 f"radio {self.name}: no Bluetooth service ({error.strerror}): install and start bluez and dbus"
             ) from None
+        except Exception as error:  # of D-Bus, of an operating system's own Bluetooth
+            raise RadioError(f"radio {self.name}: cannot be used: {one_line(error)}") from None
         try:
             yield queue.chunks()
         finally:
-            with contextlib.suppress(BleakError, OSError):  # it may be gone already
+            try:
                 await scanner.stop()
+            except Exception as error:  # it may be gone already
+                _logger.debug("radio %s: cannot be closed: %s", self.name, one_line(error))
 
 
 def _scanner_arguments(settings: BleakSettings | BumbleSettings) -> dict[str, Any]:

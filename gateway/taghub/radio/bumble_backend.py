@@ -4,22 +4,27 @@ BleakScanner(callback, backend=BumbleScanner, transport="usb:0")
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback, BaseBleakScanner
 from bleak.exc import BleakError
-from bumble.core import AdvertisingData, BaseBumbleError
+from bumble.core import AdvertisingData
 from bumble.device import Device
 from bumble.hci import Address
 from bumble.transport import open_transport
+
+from taghub.radio.base import one_line
 
 OPEN_TIMEOUT_S = 10.0
 SCAN_INTERVAL_MS = 60.0  # window equal to interval: listen without a pause, on one channel after the other
 SEEN_DEVICES_MAX = 1000  # tags rotate their addresses; bleak's own map would grow for ever
 
 _HOST_ADDRESS = Address("F0:F1:F2:F3:F4:F5")  # a static random address, for scan requests only
+
+_logger = logging.getLogger(__name__)
 
 
 class _ScanningDevice(Device):  # type: ignore[misc]
@@ -68,8 +73,8 @@ class BumbleScanner(BaseBleakScanner):
             await self._close()
             if isinstance(error, TimeoutError):
                 raise BleakError(f"no answer from the controller at {self._name}") from None
-            if isinstance(error, (BaseBumbleError, OSError, ValueError, ImportError)):
-                raise BleakError(f"the controller cannot be used: {error}") from None
+            if isinstance(error, Exception):  # each transport has its own: of usb1, of serial, a bare Exception
+                raise BleakError(f"the controller cannot be used: {one_line(error)}") from None
             raise
 
     async def stop(self) -> None:
@@ -78,8 +83,8 @@ class BumbleScanner(BaseBleakScanner):
             try:
                 async with asyncio.timeout(OPEN_TIMEOUT_S):
                     await self._device.stop_scanning(legacy=True)
-            except (BaseBumbleError, OSError, TimeoutError) as error:
-                raise BleakError(f"the scan cannot be stopped: {error}") from None
+            except Exception as error:
+                raise BleakError(f"the scan cannot be stopped: {one_line(error)}") from None
             finally:
                 await self._close()
         else:
@@ -105,7 +110,10 @@ class BumbleScanner(BaseBleakScanner):
     async def _close(self) -> None:
         transport, self._transport, self._device = self._transport, None, None
         if transport is not None:
-            await transport.close()
+            try:
+                await transport.close()
+            except Exception as error:  # it is given up in any case
+                _logger.debug("the controller at %s cannot be closed: %s", self._name, one_line(error))
 
     def _on_terminated(self, _: Any) -> None:
         if self._on_lost is not None:
