@@ -45,7 +45,7 @@ class LiveView:
         self._console.print(text, highlight=False, markup=False)
 
     def show(self, progress: Progress) -> None:
-        self._live.update(screen(progress, time.time_ns() // 1000, self._console.height), refresh=True)
+        self._live.update(screen(progress, time.time_ns() // 1000, self._console.options), refresh=True)
 
 
 class LineView:

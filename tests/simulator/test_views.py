@@ -1,5 +1,6 @@
 """What a person and a script see of a run."""
 
+import io
 import json
 
 import numpy as np
@@ -32,26 +33,60 @@ def progress(**changes: int) -> Progress:
     return run
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (80, 10)])
+def drawn(run: Progress, width: int, height: int, now_us: int = NOW_US) -> list[str]:
+    console = Console(width=width, height=height)
+    with console.capture() as capture:
+        console.print(screen(run, now_us, console.options))
+    return capture.get().rstrip().split("\n")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (80, 10), (79, 24), (60, 24), (40, 24), (20, 24)])
 def test_screen_fits_its_terminal(width: int, height: int) -> None:
     for run in (progress(), progress(wrong=3, duplicated=1), Progress(45.0, 200, None, "none on this platform")):
-        console = Console(width=width, height=height)
-        with console.capture() as capture:
-            console.print(screen(run, NOW_US, height))
-        rows = capture.get().rstrip().split("\n")
-        assert len(rows) <= max(height, 16) - 1
+        rows = drawn(run, width, height)
+        assert len(rows) <= max(height, 16)
         assert all(len(row) <= width for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (80, ["C", "%RH", "V", "position", "fix", "motion", "dBm", "age"]),
+        (60, ["C", "%RH", "V", "position", "age"]),
+        (40, ["C", "%RH", "V", "age"]),
+    ],
+)
+def test_narrow_screen_has_fewer_columns_and_cuts_none(width: int, columns: list[str]) -> None:
+    run = progress(made=12_345, delivered=12_345, accepted=12_345)
+    old = run.latest[151]._replace(reading=EVERYTHING._replace(fix=5), t_us=NOW_US)
+    run.latest = {1: run.latest[1], 10_151: old}
+    for now_us, age in ((NOW_US + 9_000_000, "9 s"), (NOW_US + 600_000_000, "10 m")):
+        rows = drawn(run, width, 24, now_us)
+        assert not any("…" in row for row in rows if "refused" not in row)
+        header = next(i for i, row in enumerate(rows) if row.startswith("last readings"))
+        assert rows[header].split()[2:] == columns
+        twin, tag = rows[header + 1 :]
+        assert tag.startswith("tag 10151 #151")
+        assert "-80.0 100.0 4.20" in tag
+        assert tag.endswith(age)
+        assert tag.index("-80.0") == twin.index("-80.0")
+        assert any(row.count("12,345 delivered") for row in rows)
+
+
+def test_screen_is_plain_where_the_terminal_knows_only_ascii() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    console = Console(width=80, height=24, file=stream)
+    console.print(screen(progress(), NOW_US, console.options))
+    stream.flush()
 
 
 def test_screen_shows_twins_first_and_the_newest_samples() -> None:
     run = progress()
     run.latest[150] = run.latest[150]._replace(t_us=NOW_US)
-    console = Console(width=100, height=24)
-    with console.capture() as capture:
-        console.print(screen(run, NOW_US, 24))
-    shown = [row for row in capture.get().split("\n") if row.startswith(("twin ", "tag "))]
+    rows = drawn(run, 100, 24)
+    shown = [row for row in rows if row.startswith(("twin ", "tag "))]
     assert [row.split()[1] for row in shown[:4]] == ["1", "2", "3", "150"]
-    assert "1,234 forged" in capture.get()
+    assert any("1,234 forged" in row for row in rows)
     assert "-90.0000 -180.0000" in shown[0]
 
 
