@@ -1,17 +1,67 @@
 """The settings file: one TOML, checked as a whole before anything starts."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from taghub.errors import SettingsError
 from tagwire.batch import SAFE_SAMPLES
 from tagwire.beacon import COMPANY_ID_TEST
 
+MQTT_TEXT_BYTES_MAX = 0xFFFF  # MQTT 5, 1.5.4
+SOCKET_PATH_BYTES_MAX = 107  # unix(7), sun_path
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has a character that cannot be printed")
+    return text
+
+
+def _mqtt_text(text: str) -> str:
+    size = len(_printable(text).encode())
+    if size > MQTT_TEXT_BYTES_MAX:
+        raise ValueError(f"has {size} bytes; MQTT takes at most {MQTT_TEXT_BYTES_MAX}")
+    return text
+
+
+def _host(text: str) -> str:
+    """A name that the resolver can be asked for, or an address."""
+    if " " in _printable(text):
+        raise ValueError("has a space")
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"no host can have this name: {text!r}") from None
+    return text
+
+
+def _path(path: Path) -> Path:
+    _printable(str(path))
+    return path
+
+
+def _listen(text: str) -> str:
+    if text.startswith("unix:"):
+        size = len(os.fsencode(_printable(text.removeprefix("unix:"))))
+        if size > SOCKET_PATH_BYTES_MAX:
+            raise ValueError(f"the path has {size} bytes; a unix socket's has at most {SOCKET_PATH_BYTES_MAX}")
+        return text
+    host, _, port = text.rpartition(":")
+    _host(host)
+    if int(port) > 0xFFFF:
+        raise ValueError(f"{port} is no TCP port")
+    return text
+
+
 TopicLevel = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
+MqttText = Annotated[str, Field(min_length=1), AfterValidator(_mqtt_text)]
+AnyPath = Annotated[Path, AfterValidator(_path)]
 
 
 class Profile(NamedTuple):
@@ -52,7 +102,7 @@ class HubSettings(_Section):
 class KeyringSettings(_Section):
     """Which tags this hub can open."""
 
-    path: Path = Field(description="keyring file, JSON lines; relative to the settings file")
+    path: AnyPath = Field(description="keyring file, JSON lines; relative to the settings file")
 
 
 class BleakSettings(_Section):
@@ -78,7 +128,7 @@ class AirSettings(_Section):
     """Simulated radio: the hub listens, a simulator connects."""
 
     kind: Literal["air"]
-    listen: str = Field(
+    listen: Annotated[str, AfterValidator(_listen)] = Field(
         pattern=r"^(unix:.+|.+:\d{1,5})$", description='"127.0.0.1:7700", or "unix:PATH" for a unix socket'
     )
     required: bool = Field(True, description="whether the hub refuses to start without this radio")
@@ -90,9 +140,9 @@ RadioSettings = Annotated[BleakSettings | BumbleSettings | AirSettings, Field(di
 class TlsSettings(_Section):
     """TLS to the broker; an empty section means the system's certificate authorities."""
 
-    ca_file: Path | None = Field(None, description="certificate authorities, PEM; default: the system's")
-    cert_file: Path | None = Field(None, description="this hub's certificate, PEM")
-    key_file: Path | None = Field(None, description="its private key, PEM")
+    ca_file: AnyPath | None = Field(None, description="certificate authorities, PEM; default: the system's")
+    cert_file: AnyPath | None = Field(None, description="this hub's certificate, PEM")
+    key_file: AnyPath | None = Field(None, description="its private key, PEM")
 
     @model_validator(mode="after")
     def _pair(self) -> "TlsSettings":
@@ -104,11 +154,13 @@ class TlsSettings(_Section):
 class MqttSettings(_Section):
     """The broker. Without this section an embedded broker is started on this machine."""
 
-    host: str = Field(min_length=1, description="name or address of the broker")
+    host: Host = Field(description="name or address of the broker")
     port: Port = Field(1883, description="TCP port; 8883 is usual with tls")
-    client_id: str | None = Field(None, description='default "taghub-SITE-ID"; stable, or the broker loses the session')
-    username: str | None = Field(None, description="user name")
-    password_file: Path | None = Field(None, description="file whose first line is the password")
+    client_id: MqttText | None = Field(
+        None, description='default "taghub-SITE-ID"; stable, or the broker loses the session'
+    )
+    username: MqttText | None = Field(None, description="user name")
+    password_file: AnyPath | None = Field(None, description="file whose first line is the password")
     protocol: Literal["5", "3.1.1"] = Field("5", description="version of MQTT; 5 tells more about what is wrong")
     tls: TlsSettings | None = Field(None, description="section [mqtt.tls]; default: no TLS")
     keepalive_s: int = Field(5, ge=2, le=600, description="seconds; a dead link is noticed after at most twice this")
@@ -140,7 +192,7 @@ class BatchSettings(_Section):
 class SpoolSettings(_Section):
     """Where accepted samples are until the broker has them. Without this section they are in memory only."""
 
-    path: Path = Field(description="the spool file; relative to the settings file")
+    path: AnyPath = Field(description="the spool file; relative to the settings file")
     max_mb: int = Field(1024, ge=1, le=1_000_000, description="megabytes of batches in it, at most")
     max_age_h: float = Field(720.0, gt=0, le=87600, description="hours after which a batch is dropped")
     when_full: Literal["oldest", "newest"] = Field("oldest", description="which batches go first when it is full")
@@ -161,7 +213,7 @@ class GpsdPosition(_Section):
     """A truck does: its receiver, through gpsd."""
 
     kind: Literal["gpsd"]
-    host: str = Field("127.0.0.1", description="where gpsd runs")
+    host: Host = Field("127.0.0.1", description="where gpsd runs")
     port: Port = Field(2947, description="its TCP port")
     max_age_s: float = Field(120.0, ge=1, description="seconds after which an old position is not given any more")
 
@@ -169,7 +221,7 @@ class GpsdPosition(_Section):
 class TraceSettings(_Section):
     """What happened to each sample, for the simulator's ledger."""
 
-    path: Path = Field(description="file to append to; relative to the settings file")
+    path: AnyPath = Field(description="file to append to; relative to the settings file")
 
 
 class ClockSettings(_Section):

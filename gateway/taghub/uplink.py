@@ -6,6 +6,9 @@ never holds more than the broker's Receive Maximum, `publish` is only called whi
 
 A connection that ends FRUITLESS_MAX times in a row without a single acknowledgement may end because of what is sent:
 the session is then given up, and batches go one at a time until one is acknowledged.
+
+paho's thread survives an OSError only. One that dies of anything else, of a host name that cannot be encoded, say,
+is replaced.
 """
 
 import asyncio
@@ -27,7 +30,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from taghub.backoff import Backoff
 from taghub.closed_batch import ClosedBatch
 from taghub.errors import SettingsError
-from taghub.settings import MqttSettings
+from taghub.settings import MQTT_TEXT_BYTES_MAX, MqttSettings
 from taghub.topics import Topics
 from tagwire.batch import CONTENT_TYPE
 
@@ -64,6 +67,21 @@ class UplinkEvents(Protocol):
         """The broker has answered a batch with an error: the PUBACK's reason code, 0x80 or above, and its name."""
 
 
+class _Client(Client):
+    """paho's client, which tells when its thread dies of an error."""
+
+    on_death: Callable[[Client, Exception], None]
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
+        """What paho runs in its thread."""
+        try:
+            return super().loop_forever(timeout, retry_first_connection)
+        except Exception as error:
+            _logger.debug("the MQTT client's thread has died", exc_info=True)
+            self.on_death(self, error)
+            return MQTTErrorCode.MQTT_ERR_UNKNOWN
+
+
 class Uplink:
     """One connection to a broker, kept up until `stop`."""
 
@@ -81,9 +99,10 @@ class Uplink:
         self._receive_maximum = _RECEIVE_MAXIMUM
         self._sequences: dict[int, int] = {}
         self._next_status: bytes | None = None
+        self._status_given_up = False  # and said so
         self._idle = asyncio.Event()
         self._idle.set()
-        self._backoff = Backoff()  # touched by paho's thread only
+        self._backoff = Backoff()  # touched by paho's thread, and in the event loop only when that has ended or will
         self._fruitless = 0  # connections in a row that ended with batches in flight and none acknowledged
         self._careful = False  # one batch at a time
         self._max_packet_bytes = MAX_PACKET_BYTES
@@ -91,13 +110,13 @@ class Uplink:
         self._make_client = functools.partial(self._configured_client, client_id, will)
         self._client = self._make_client()
 
-    def _configured_client(self, client_id: str, will: bytes) -> Client:
+    def _configured_client(self, client_id: str, will: bytes) -> _Client:
         settings = self._settings
         if settings.protocol == "5":
-            client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
+            client = _Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
         else:
             version = MQTTProtocolVersion.MQTTv311
-            client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=False)
+            client = _Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=False)
         client.max_inflight_messages_set(settings.inflight + 1)  # and the status
         client.will_set(self._topics.status, will, qos=1, retain=True, properties=self._properties(STATUS_CONTENT_TYPE))
         if settings.username is not None:
@@ -116,6 +135,7 @@ class Uplink:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_socket_open = _tune_socket
+        client.on_death = self._on_death
         return client
 
     @property
@@ -175,7 +195,17 @@ class Uplink:
             return
         if len(self._sequences) < window:
             status, self._next_status = self._next_status, None
+            if len(status) > self.max_payload_bytes:
+                self._give_up_status(len(status))
+                return
             self._publish(self._topics.status, status, _STATUS, self._properties(STATUS_CONTENT_TYPE), retain=True)
+
+    def _give_up_status(self, size: int) -> None:
+        if not self._status_given_up:
+            _logger.error("the broker takes %d bytes, too few for the status of %d", self.max_payload_bytes, size)
+        self._status_given_up = True
+        if not self._sequences:
+            self._idle.set()
 
     def _publish(self, topic: str, payload: bytes, sequence: int, properties: Properties | None, retain: bool) -> None:
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
@@ -226,6 +256,11 @@ class Uplink:
             return
         self._tell(self._answered, mid, reason.value if reason.is_failure else 0, str(reason))
 
+    def _on_death(self, client: Client, error: Exception) -> None:
+        if client is not self._client:
+            return
+        self._tell(self._now_dead, f"{type(error).__name__}: {error}")
+
     def _retry_later(self) -> None:
         """Our own delay in the place of paho's, which has no jitter."""
         delay = self._backoff.down_s(time.monotonic())
@@ -258,9 +293,25 @@ class Uplink:
             return
         blamed = self._careful
         self._careful = True
-        old, self._client = self._client, self._make_client()
+        self._old.append(asyncio.create_task(asyncio.to_thread(_end_client, self._client)))
+        self._replace_client(batches, blamed)
+
+    def _now_dead(self, reason: str) -> None:
+        """paho's thread has ended by an error, connected or not."""
+        if self._connected:
+            self._connected = False
+            self._events.uplink_lost(reason)
+        else:
+            self._events.uplink_refused(reason)
+        batches = [sequence for sequence in self._sequences.values() if sequence != _STATUS]
+        self._replace_client(batches, blamed=False)
+
+    def _replace_client(self, batches: list[int], blamed: bool) -> None:
+        """Go on with a new client and a new session after a while; the batches that were in flight go back."""
+        self._client = self._make_client()
         self._sequences.clear()
-        self._old.append(asyncio.create_task(asyncio.to_thread(_end_client, old)))
+        if self._next_status is None:
+            self._idle.set()
         self._events.batches_returned(batches, blamed)
         self._loop.call_later(self._backoff.down_s(time.monotonic()), self._start_anew)
 
@@ -301,7 +352,10 @@ def _password(settings: MqttSettings) -> str | None:
         lines = settings.password_file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"mqtt.password_file: cannot be read: {error}") from None
-    return lines[0] if lines else ""
+    password = lines[0] if lines else ""
+    if len(password.encode()) > MQTT_TEXT_BYTES_MAX:
+        raise SettingsError(f"mqtt.password_file: a password has at most {MQTT_TEXT_BYTES_MAX} bytes")
+    return password
 
 
 def _tune_socket(client: Client, userdata: Any, sock: Any) -> None:

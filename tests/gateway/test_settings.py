@@ -100,6 +100,20 @@ def test_defaults_that_the_example_shows_are_the_defaults(tmp_path: Path) -> Non
         ),
         (("[hub]", '[position]\nkind = "fixed"\nlatitude = 91\nlongitude = 0\n[hub]'), "position.latitude: "),
         (("[hub]", "[hub"), "not TOML"),
+        (("keys/keyring.jsonl", "a\\u0000b"), "keyring.path: has a character that cannot be printed"),
+        (("127.0.0.1:7700", "unix:a\\u0000b"), "radio.0.listen: has a character that cannot be printed"),
+        (("127.0.0.1:7700", f"unix:/{'a' * 107}"), "radio.0.listen: the path has 108 bytes"),
+        (("127.0.0.1:7700", "a..b:7700"), "radio.0.listen: no host can have this name: 'a..b'"),
+        (("127.0.0.1:7700", "localhost:65536"), "radio.0.listen: 65536 is no TCP port"),
+        (("[hub]", '[mqtt]\nhost = "a..b"\n[hub]'), "mqtt.host: no host can have this name: 'a..b'"),
+        (("[hub]", '[mqtt]\nhost = "a b"\n[hub]'), "mqtt.host: has a space"),
+        (("[hub]", f'[mqtt]\nhost = "{"a" * 64}.example"\n[hub]'), "mqtt.host: no host can have this name"),
+        (
+            ("[hub]", '[mqtt]\nhost = "x"\nclient_id = "a\\u0000b"\n[hub]'),
+            "mqtt.client_id: has a character that cannot be printed",
+        ),
+        (("[hub]", f'[mqtt]\nhost = "x"\nusername = "{"x" * 70_000}"\n[hub]'), "mqtt.username: has 70000 bytes"),
+        (("[hub]", '[position]\nkind = "gpsd"\nhost = "a..b"\n[hub]'), "position.host: no host"),
     ],
 )
 def test_mistake_is_one_line_that_names_file_and_key(tmp_path: Path, change: tuple[str, str], message: str) -> None:
@@ -123,3 +137,10 @@ def test_missing_or_unreadable_file(tmp_path: Path) -> None:
 
 def test_example_is_toml_with_nothing_but_comments_removed() -> None:
     assert set(tomllib.loads(EXAMPLE)) == {"hub", "keyring", "radio", "broker", "spool"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "mqtt.example.com", "mqtt.example.com.", "büro.example", "a_b"])
+def test_hosts_that_can_be(tmp_path: Path, host: str) -> None:
+    settings = load(tmp_path, GOOD.replace("127.0.0.1:7700", f"{host}:7700") + f'[mqtt]\nhost = "{host}"\n')
+    assert settings.mqtt is not None
+    assert settings.mqtt.host == host

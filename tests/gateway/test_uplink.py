@@ -16,6 +16,7 @@ from taghub.topics import topics
 from taghub.uplink import Uplink
 
 TOPICS = topics("test", "hub-1")
+MAXIMUM_PACKET_1000 = b"\x00\x00\x05\x27\x00\x00\x03\xe8"
 RECEIVE_MAXIMUM_1 = b"\x00\x00\x03\x21\x00\x01"
 
 
@@ -231,3 +232,33 @@ def test_version_3_1_1_publishes_without_properties() -> None:
         assert [publish.payload for publish in broker.publishes] == [b"batch 1", b"{}"]
 
     run(scenario, connack=b"\x00\x00")
+
+
+def test_client_thread_that_dies_is_replaced_and_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taghub.backoff.delay_s", lambda before_s: 0.05)
+
+    async def scenario() -> None:
+        news = News()
+        settings = MqttSettings.model_validate({"host": "127.0.0.1"}).model_copy(update={"host": "a..b"})
+        uplink = Uplink(settings, "hub-1", TOPICS, b"will", news)
+        uplink.start()
+        await until(lambda: len(news.news) >= 4)
+        await uplink.stop()
+        assert all("UnicodeError" in str(detail) for word, detail in news.news if word == "refused")
+        assert {word for word, _ in news.news} == {"refused", "returned"}
+
+    asyncio.run(scenario())
+
+
+def test_status_that_the_broker_would_not_take_is_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news) as uplink:
+            for _ in range(2):
+                uplink.publish_status(bytes(600))
+                await uplink.wait_idle()
+            uplink.publish_status(bytes(400))
+            await uplink.wait_idle()
+        assert [len(publish.payload) for publish in broker.publishes] == [400]
+        assert caplog.text.count("too few for the status of 600") == 1
+
+    run(scenario, connack=MAXIMUM_PACKET_1000)

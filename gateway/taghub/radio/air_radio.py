@@ -76,7 +76,7 @@ class AirRadio:
             host, _, port = self._listen.rpartition(":")
             return await asyncio.start_server(on_connection, host, int(port))
         except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+            reason = getattr(error, "strerror", None) or error  # asyncio's own errors have the text only
             raise PortError(f"radio {self.name}: cannot listen: {reason}; set another `listen`") from None
 
     async def _read(self, reader: asyncio.StreamReader, queue: asyncio.Queue[list[Heard]]) -> None:
