@@ -230,6 +230,91 @@ def test_backup_is_whole_private_and_not_used_by_mistake(path: Path, tmp_path: P
         assert inventory.new_tag(ORDER) > given_out_later
 
 
+KILLED_COPY = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from tagsmith import store
+
+class Connection(sqlite3.Connection):
+    left = int(sys.argv[4])
+    def execute(self, *arguments):
+        Connection.left -= 1
+        if not Connection.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().execute(*arguments)
+
+source = store.open_any(Path(sys.argv[1]))
+connect = sqlite3.connect
+sqlite3.connect = lambda *arguments, **options: connect(*arguments, factory=Connection, **options)
+store.copy(source, Path(sys.argv[2]), backup=sys.argv[3] == "backup", next_id=1500 if sys.argv[3] == "restore" else None)
+"""
+
+
+@pytest.mark.parametrize("kind", ["backup", "restore"])
+def test_copy_that_is_killed_is_never_an_inventory_without_its_mark(path: Path, tmp_path: Path, kind: str) -> None:
+    with Inventory(path) as inventory:
+        inventory.new_tag(ORDER)
+    for statement in range(1, 20):
+        target = tmp_path / f"{statement}.db"
+        words = [sys.executable, "-c", KILLED_COPY, path, target, kind, str(statement)]
+        killed = subprocess.run(words, check=False).returncode != 0
+        if killed or kind == "backup":
+            with pytest.raises(InventoryError):
+                Inventory(target)
+        else:
+            with Inventory(target) as inventory:
+                assert inventory.range()[2] == 1500
+        assert target.stat().st_mode & 0o077 == 0
+        if not killed:
+            break
+    assert statement > 4
+
+
+def test_ids_that_a_restored_backup_may_not_know_are_never_given_out(path: Path, tmp_path: Path) -> None:
+    with Inventory(path) as inventory:
+        inventory.new_tag(ORDER)
+        store.copy(inventory.connection, tmp_path / "restored.db", backup=False, next_id=1500)
+    with Inventory(tmp_path / "restored.db") as inventory:
+        inventory.set_range(900, 2999)
+        assert inventory.new_tag(ORDER) == 900
+        inventory.set_range(1000, 2999)
+        assert inventory.new_tag(ORDER) == 1500
+        for tag_id in (1001, 1499):
+            with pytest.raises(InventoryError, match="may be on a tag"):
+                inventory.new_tag(ORDER, tag_id)
+
+
+def test_copy_beside_the_log_of_a_lost_inventory_is_refused(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "lost.db-wal").write_bytes(b"log")
+    with Inventory(path) as inventory, pytest.raises(InventoryError, match="lost.db-wal is left"):
+        store.copy(inventory.connection, tmp_path / "lost.db", backup=False)
+    assert not (tmp_path / "lost.db").exists()
+
+
+def test_inventory_whose_making_was_interrupted_says_so(tmp_path: Path) -> None:
+    (tmp_path / "begun.db").touch(mode=0o600)
+    with pytest.raises(InventoryError, match="never finished"):
+        Inventory(tmp_path / "begun.db")
+
+
+def test_full_disk_is_said_as_such_and_nothing_half_stays(path: Path) -> None:
+    with pytest.raises(InventoryError, match="disk is full"), Inventory(path) as inventory:
+        inventory.connection.execute("PRAGMA max_page_count = 1")  # SQLite takes what is there already
+        for _ in range(1000):
+            inventory.new_tag(ORDER)
+    with Inventory(path) as inventory:
+        known = len(inventory.tags())
+        assert inventory.new_tag(ORDER) == 1000 + known
+
+
+def test_damaged_page_is_one_sentence(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4096:] = bytes(byte ^ 0x5A for byte in data[4096:])
+    path.write_bytes(data)
+    with pytest.raises(InventoryError, match="is damaged"):
+        Inventory(path)
+
+
 def test_inventory_that_others_can_read_is_refused(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     path.chmod(0o640)
@@ -247,7 +332,7 @@ def test_files_that_are_no_inventory_are_refused_with_a_sentence(path: Path, tmp
     with Inventory(path) as inventory:
         inventory.connection.execute("PRAGMA user_version = 7")
     for file, match in (
-        (garbage, "cannot be read"),
+        (garbage, "is damaged"),
         (foreign, "not an inventory"),
         (path, "edition 7"),
         (tmp_path / "absent.db", "There is no inventory"),

@@ -131,8 +131,14 @@ class Inventory:
         limits = dict(self.connection.execute("SELECT name, value FROM bench").fetchall())
         if tag_id is None:
             tag_id = limits["next_id"]
-            while self.connection.execute("SELECT 1 FROM tag WHERE tag_id = ?", (tag_id,)).fetchone():
-                tag_id += 1  # given out by hand or imported
+            while True:
+                unsure_last = _unsure_last(limits, tag_id)
+                if unsure_last is not None:
+                    tag_id = unsure_last + 1
+                elif self.connection.execute("SELECT 1 FROM tag WHERE tag_id = ?", (tag_id,)).fetchone():
+                    tag_id += 1  # given out by hand or imported
+                else:
+                    break
             if tag_id > limits["last_id"]:
                 raise InventoryError(
                     f"All ids up to {limits['last_id']} are given out.", "`tagsmith inventory range` with new ids"
@@ -140,6 +146,10 @@ class Inventory:
             self.connection.execute("UPDATE bench SET value = ? WHERE name = 'next_id'", (tag_id + 1,))
         elif not 0 <= tag_id <= TAG_ID_MAX:
             raise InventoryError(f"{tag_id} is not a tag id.", f"an id from 0 to {TAG_ID_MAX}")
+        elif _unsure_last(limits, tag_id) is not None:
+            raise InventoryError(
+                f"Tag id {tag_id} may be on a tag that the restored backup does not know.", "another id"
+            )
         self._add_tag(tag_id, order)
         self._note("plan", tag_id, None, order.reference)
         return tag_id
@@ -414,6 +424,14 @@ class Inventory:
             "INSERT INTO audit (at_s, who, action, tag_id, generation, detail) VALUES (?, ?, ?, ?, ?, ?)",
             (self.now_s(), self._who, action, tag_id, generation, detail),
         )
+
+
+def _unsure_last(limits: dict[str, int], tag_id: int) -> int | None:
+    """The last id of the stretch that a restored backup does not know and that this id lies in; None outside."""
+    for name, last_id in limits.items():
+        if name.startswith(store.UNSURE) and int(name.removeprefix(store.UNSURE)) <= tag_id <= last_id:
+            return last_id
+    return None
 
 
 def _login_name() -> str:
