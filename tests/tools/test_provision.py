@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench_board import BenchBoard, blank_image, flashed_image
+from bench_board import IMAGE_BYTES, BenchBoard, blank_image, flashed_image
 
-from tagsmith.errors import BenchError, BoardError, InventoryError
-from tagsmith.image import read_image
+from tagsmith.board_files import wipe
+from tagsmith.errors import BenchError, BoardError, CheckError, FileError, InventoryError
+from tagsmith.image import make_image, read_image
 from tagsmith.inventory import Inventory, Order
 from tagsmith.lifecycle import FAILED, READY, REPLACED, REVOKED, WRITTEN
 from tagsmith.provision import Done, identify, provision_board
@@ -109,6 +110,46 @@ def test_board_that_was_another_tag_counts_from_its_new_generation(new_board: Ne
         with board_on(bench.port) as board:
             assert identify(board).counter == 0
         assert inventory.tag(1000).state == REVOKED
+
+
+def filled(files: dict[str, bytes]) -> bytes:
+    """A flash with these files and a journal that leaves no room for another one."""
+    fits, too_much = 0, IMAGE_BYTES
+    while too_much - fits > 64:
+        size = (fits + too_much) // 2
+        try:
+            make_image({**files, "journal": bytes(size)}, IMAGE_BYTES)
+        except FileError:
+            too_much = size
+        else:
+            fits = size
+    return make_image({**files, "journal": bytes(fits)}, IMAGE_BYTES)
+
+
+def test_flash_without_any_room_is_said_and_a_wipe_still_takes_the_key(
+    new_board: NewBoard, inventory_path: Path
+) -> None:
+    bench = new_board()
+    with Inventory(inventory_path) as inventory:
+        provision(bench, inventory)
+        bench.pull()
+        full = new_board(1, image=filled(read_image(bench.flash.read_bytes())))
+        with board_on(full.port) as board:
+            wipe(board)
+            assert identify(board).tag_id is None
+        assert PROVISION_FILE not in read_image(full.flash.read_bytes())
+        with pytest.raises(BoardError, match="is full"):
+            provision(new_board(2, image=filled(read_image(flashed_image()))), inventory)
+
+
+@pytest.mark.parametrize("said", [[True], []])
+def test_wipe_that_leaves_the_key_is_no_success(
+    new_board: NewBoard, monkeypatch: pytest.MonkeyPatch, said: list[bool]
+) -> None:
+    with board_on(new_board().port) as board:
+        monkeypatch.setattr(board, "run", lambda script: said)
+        with pytest.raises(CheckError, match="still holds its key"):
+            wipe(board)
 
 
 def test_full_flash_is_one_sentence_and_the_next_try_works(new_board: NewBoard, inventory_path: Path) -> None:

@@ -4,7 +4,7 @@ import binascii
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from tagsmith.errors import BoardError, FileError
+from tagsmith.errors import BoardError, CheckError, FileError
 from tagsmith.output import ShowProgress, silent
 from tagsmith.rawrepl import Board
 from tagwire.provision import PROVISION_FILE
@@ -59,8 +59,9 @@ def dump(board: Board, folder: Path, on_progress: ShowProgress = silent) -> dict
 
 
 def wipe(board: Board) -> None:
-    """The board forgets its identity. Raises BoardError."""
-    board.run("wipe")
+    """The board forgets its identity. Raises BoardError, CheckError when the key is still there."""
+    if board.run("wipe") != [False]:
+        raise CheckError("The board still holds its key.", "`tagsmith flash`, which erases everything")
 
 
 def _cannot_write(folder: Path, error: OSError) -> FileError:

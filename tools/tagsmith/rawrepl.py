@@ -5,6 +5,7 @@ What is run may hold a key: no text of it, and nothing that the board echoed, ge
 
 import contextlib
 import json
+import re
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ READ_TIMEOUT_S = 5.0
 PROMPT_TIMEOUT_S = 3.0
 HEARD_BYTES_MAX = 65_536
 LINE_MARK = "@"  # starts a line of JSON from one of our scripts; the application may print what it likes
+NO_ROOM = re.compile(r"OSError(: |\()28\b|ENOSPC")  # as MicroPython spells it, depending on its build
 _LINE_FAULTS = (TransportError, OSError, struct.error, UnicodeDecodeError)
 
 
@@ -96,6 +98,11 @@ class Board:
             raise _lost(self._device, TransportError("damaged line")) from None
         if complaint:
             last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+            if NO_ROOM.search(last):
+                raise BoardError(
+                    f"The flash of the board on {self._device} is full.",
+                    f"`tagsmith dump {self._device} FOLDER` if its journal matters, then `tagsmith flash` anew",
+                )
             raise BoardError(
                 f"The board on {self._device} failed in {script}: {last}.",
                 f"`tagsmith flash {self._device}` anew",

@@ -6,6 +6,9 @@ for name in ("provision.json", "provision.new", "counter", "counter.new"):
         size = os.stat(name)[6]
         with open(name, "wb") as file:  # LittleFS writes elsewhere and frees the old block: not a secure erase
             file.write(b"\0" * size)
+    except OSError:  # not there, or no room for the zeros
+        pass
+    try:
         os.remove(name)
     except OSError:
         pass
@@ -23,3 +26,11 @@ try:
     RTC().memory(b"")
 except (ImportError, AttributeError):
     pass
+left = False
+for name in ("provision.json", "provision.new"):
+    try:
+        os.stat(name)
+        left = True
+    except OSError:
+        pass
+print("@" + ("true" if left else "false"))
