@@ -178,6 +178,16 @@ def test_import_is_all_or_nothing(path: Path) -> None:
         assert (identity.tag_id, identity.generation) == (5, 3)
 
 
+def test_import_of_a_key_or_a_chip_that_is_there_twice_is_refused(path: Path) -> None:
+    key = bytes(range(16))
+    with Inventory(path) as inventory:
+        with pytest.raises(InventoryError, match="Tag 6 has the key of another tag"):
+            inventory.add_imported([Imported(5, ORDER, 0, key, None), Imported(6, ORDER, 0, key, None)])
+        with pytest.raises(InventoryError, match="Chip cc of tag 6 is that of tag 5"):
+            inventory.add_imported([Imported(5, ORDER, 0, key, "cc"), Imported(6, ORDER, 0, bytes(16), "cc")])
+        assert inventory.tags() == []
+
+
 def test_search_finds_both_forms_of_the_id_reference_and_chip(path: Path) -> None:
     with Inventory(path) as inventory:
         tag_id = ready(inventory, "c0ffee")

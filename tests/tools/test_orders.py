@@ -35,6 +35,7 @@ def test_orders_with_defaults_counts_and_settings() -> None:
         ("reference\nbox,2\n", "line 2: it does not have as many cells"),
         ("reference\n" + "x" * 41 + "\n", "line 2: the reference has more"),
         ('reference\n"a\x1b[2J"\n', "line 2: the reference has more"),
+        ("reference,reference\na,b\n", "line 1: two columns are called 'reference'"),
         ("count\n" + "1000\n" * 11, "more than 10000 tags"),
         ('reference\n"open\n', "line 1: unexpected end"),
     ],
@@ -46,10 +47,24 @@ def test_wrong_orders_say_where_and_how(text: str, fault: str) -> None:
 
 
 def test_tags_from_elsewhere() -> None:
-    text = f"id,root_key,generation,chip,reference\n28T5-CY3P,{KEY},2,aabb,box\n7,,,,\n"
+    text = f"id,root_key,generation,chip,reference\n28T5-CY3P,{KEY},2,AA:BB:cc:00-11.22,box\n7,,,,\n"
     assert parse_tags(text) == [
-        Imported(305419896, Order("esp32-devkit", 0xFFFF, {}, "box"), 2, bytes.fromhex(KEY), "aabb"),
+        Imported(305419896, Order("esp32-devkit", 0xFFFF, {}, "box"), 2, bytes.fromhex(KEY), "aabbcc001122"),
         Imported(7, Order("esp32-devkit", 0xFFFF, {}, ""), 0, None, None),
+    ]
+
+
+@pytest.mark.parametrize("row", [f"{KEY},5,0,", f"5,{KEY},0,", f"5,0,0,{KEY}", f"5,0,{KEY[1:]},", f"5,,{KEY[2:]}0x,"])
+@pytest.mark.parametrize("columns", ["id,generation,root_key,chip", "id,interval_s,company_id,board"])
+def test_key_in_a_wrong_column_is_not_shown(row: str, columns: str) -> None:
+    with pytest.raises(OrderFault, match="line 2: ") as caught:
+        parse_tags(f"{columns}\n{row}\n")
+    assert KEY[2:] not in str(caught.value)
+
+
+def test_orders_from_a_spreadsheet_with_semicolons() -> None:
+    assert parse_orders("\ufeffreference;interval_s\r\nbox, blue;60\r\n") == [
+        Order("esp32-devkit", 0xFFFF, {"interval_s": 60}, "box, blue")
     ]
 
 

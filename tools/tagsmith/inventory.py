@@ -167,10 +167,21 @@ class Inventory:
             for row in rows:
                 self._add_tag(row.tag_id, row.order)
                 if row.root_key is not None:
-                    self.connection.execute(
-                        "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?)",
-                        (row.tag_id, row.generation, row.root_key, READY, row.chip, self.now_s()),
-                    )
+                    known = row.chip and self.of_chip(row.chip)
+                    if known and known.state != REVOKED:
+                        raise InventoryError(
+                            f"Chip {row.chip} of tag {row.tag_id} is that of tag {known.tag_id}.",
+                            "a file in which each board is one tag",
+                        )
+                    try:
+                        self.connection.execute(
+                            "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?)",
+                            (row.tag_id, row.generation, row.root_key, READY, row.chip, self.now_s()),
+                        )
+                    except sqlite3.IntegrityError:
+                        raise InventoryError(
+                            f"Tag {row.tag_id} has the key of another tag.", "a file in which each tag has its own key"
+                        ) from None
                 self._note("import", row.tag_id, None if row.root_key is None else row.generation, row.order.reference)
 
     def set_range(self, first_id: int, last_id: int) -> None:

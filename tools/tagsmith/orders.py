@@ -9,6 +9,7 @@ hexadecimal digits), `generation` and `chip`.
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -24,6 +25,9 @@ COUNT_MAX = 1_000
 REFERENCE_MAX = 40
 _ORDER_COLUMNS = ("reference", "board", "company_id", "count")
 _TAG_COLUMNS = ("id", "reference", "board", "company_id", "generation", "root_key", "chip")
+FAULT_MAX = 400
+_LOOKS_LIKE_A_KEY = re.compile(rf"[0-9A-Fa-f]{{{2 * ROOT_KEY_BYTES - 2},}}")  # some digits may be missing
+_CHIP = re.compile(r"[0-9a-f]{12}")
 _Parsed = TypeVar("_Parsed")
 
 
@@ -47,22 +51,30 @@ def parse_tags(text: str) -> list[Imported]:
         tag_id = parse_id(cells.get("id", ""))
         generation = _integer("generation", cells, 0, 0, GENERATION_MAX)
         order = _order(cells, _TAG_COLUMNS)
-        return [Imported(tag_id, order, generation, _root_key(cells.get("root_key", "")), cells.get("chip") or None)]
+        return [Imported(tag_id, order, generation, _root_key(cells.get("root_key", "")), _chip(cells.get("chip", "")))]
 
     return [tag for tags in _parse(text, parse) for tag in tags]
 
 
 def _parse(text: str, parse_row: Callable[[dict[str, str]], list[_Parsed]]) -> Iterable[list[_Parsed]]:
-    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    text = text.removeprefix("\ufeff")
+    header = text.partition("\n")[0]
+    # Spreadsheets put semicolons where the decimal comma is at home.
+    delimiter = ";" if ";" in header and "," not in header else ","
+    rows = csv.DictReader(io.StringIO(text), strict=True, delimiter=delimiter)
     number = 0
     try:
+        columns = [name.strip() for name in rows.fieldnames or ()]
+        for name in columns:
+            if columns.count(name) > 1:
+                raise OrderFault(f"line 1: two columns are called {name!r}")
         for row in rows:
             try:
                 if None in row or None in row.values():
                     raise ValueError("it does not have as many cells as the header")
                 parsed = parse_row({name.strip(): value.strip() for name, value in row.items()})
             except ValueError as error:
-                raise OrderFault(f"line {rows.line_num}: {error}") from None
+                raise OrderFault(f"line {rows.line_num}: {_without_keys(str(error))}") from None
             number += len(parsed)
             if number > TAGS_MAX:
                 raise OrderFault(f"more than {TAGS_MAX} tags in one file")
@@ -71,6 +83,12 @@ def _parse(text: str, parse_row: Callable[[dict[str, str]], list[_Parsed]]) -> I
         raise OrderFault(f"line {rows.line_num}: {error}") from None
     if not number:
         raise OrderFault("a header line and a line per tag are needed, and there is none")
+
+
+def _without_keys(text: str) -> str:
+    """A sentence that can be shown: a key may stand in the wrong column, and so may a whole novel."""
+    text = _LOOKS_LIKE_A_KEY.sub("(32 hexadecimal digits)", text)
+    return text if len(text) <= FAULT_MAX else text[: FAULT_MAX - 4] + " ..."
 
 
 def _order(cells: dict[str, str], own_columns: tuple[str, ...]) -> Order:
@@ -116,6 +134,16 @@ def _root_key(text: str) -> bytes | None:
     if len(root_key) != ROOT_KEY_BYTES:
         raise ValueError(f"root_key does not have {2 * ROOT_KEY_BYTES} hexadecimal digits")
     return root_key
+
+
+def _chip(text: str) -> str | None:
+    """A factory MAC as boards tell it, whatever stands between its digits."""
+    if not text:
+        return None
+    chip = re.sub(r"[:.\- ]", "", text.lower())
+    if not _CHIP.fullmatch(chip):
+        raise ValueError("chip does not have 12 hexadecimal digits")
+    return chip
 
 
 def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
