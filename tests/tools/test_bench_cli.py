@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bench_board import BenchBoard
+from bench_board import BenchBoard, flashed_image
 
 from tagsmith.command_line import app, main
 from tagsmith.inventory import Inventory
@@ -93,6 +93,28 @@ def test_planned_id_goes_to_the_board_that_is_named(typist: Typist, new_board: N
     answer = json.loads(typist.type("provision", port, "--id", "7", "--gnss-s", "3", "--json"))
     assert answer["tag_id"] == 7
     assert "is tag 7" in typist.type("provision", port, "--id", "8", expect=8)
+
+
+def test_options_that_an_entered_tag_would_not_take_are_refused(
+    typist: Typist, new_board: NewBoard, tmp_path: Path
+) -> None:
+    board = new_board()
+    typist.type("inventory", "init", "--ids", "1000-1999")
+    made = ["provision", board.port, "--gnss-s", "3", "--reference", "box 1", "--set", "interval_s=60"]
+    typist.type(*made)
+    assert "and ready" in typist.type("provision", board.port, "--reference", "box 2", expect=8)
+    other = ["--reference", "box 2", "--set", "interval_s=5"]
+    said = typist.type("provision", board.port, "--again", "x", *other, expect=8)
+    assert "Tag 1000 (0000-7T4E) is entered with another --reference, --set, and keeps it." in said
+    assert json.loads(typist.type("inventory", "show", "1000", "--json"))["generation"] == 0
+    typist.type(*made, "--again", "key was seen")
+    board.pull()
+    board.flash.write_bytes(flashed_image())
+    board.plug()
+    assert "was tag 1000, generation 1, and is erased now" in typist.type(*made, expect=8)
+    typist.type("inventory", "plan", "--id", "7", "--reference", "first")
+    port = new_board(2).port
+    assert "another --reference" in typist.type("provision", port, "--id", "7", "--reference", "x", expect=8)
 
 
 def test_selftest_tells_the_fault_and_its_exit_code(typist: Typist, new_board: NewBoard) -> None:

@@ -344,6 +344,10 @@ class Inventory:
             )
         ]
 
+    def has(self, tag_id: int) -> bool:
+        """Whether there is such a tag."""
+        return self.connection.execute("SELECT 1 FROM tag WHERE tag_id = ?", (tag_id,)).fetchone() is not None
+
     def tag(self, tag_id: int) -> TagRow:
         """One tag. Raises InventoryError when there is none."""
         for tag in self._rows("WHERE tag.tag_id = ?", (tag_id,)):

@@ -96,6 +96,10 @@ def next_step(found: Found, of_chip: Identity | None, carried: Identity | None, 
     carries_newest = found.tag_id == of_chip.tag_id and found.generation == of_chip.generation
     if carries_newest and of_chip.state in (WRITTEN, VERIFIED, FAILED) and not again:
         return Step(CHECK, of_chip.tag_id, of_chip.generation)
+    if of_chip.state == READY and found.tag_id is None and not again:
+        raise Refusal(
+            f"This board was tag {of_chip.tag_id}, generation {of_chip.generation}, and is erased now.", again=True
+        )
     if of_chip.state == READY and not again:
         raise Refusal(f"This board is tag {of_chip.tag_id}, generation {of_chip.generation}, and ready.", again=True)
     known = max(of_chip.generation, found.generation or 0) if found.tag_id == of_chip.tag_id else of_chip.generation

@@ -29,8 +29,8 @@ from tagsmith.commands.bench_options import (
 )
 from tagsmith.commands.sources import Json, PortArgument
 from tagsmith.errors import CheckError, InventoryError
-from tagsmith.inventory import Inventory
-from tagsmith.lifecycle import REVOKED
+from tagsmith.inventory import Inventory, Order
+from tagsmith.lifecycle import READY, REVOKED
 from tagsmith.orders import DEFAULT_BOARD, TEST_COMPANY_ID
 from tagsmith.output import note, progress, result
 from tagsmith.provision import identify, provision_board, run_selftest
@@ -84,6 +84,9 @@ def provision(
                     f"This board is {tag_name(known.tag_id)}, not {wanted}.",
                     f"without --id, or `tagsmith inventory revoke {known.tag_id}` first",
                 )
+            tag_id = known.tag_id if known is not None and known.state != REVOKED else wanted
+            if known is None or known.state != READY or again or stock.tag(known.tag_id).rotate:
+                _check_kept(stock, tag_id, order)
             done = provision_board(live, found, stock, new_id, again=again, limits=limits_of(gnss_s), on_progress=show)
             if done.passed:
                 live.restart()
@@ -106,6 +109,25 @@ def provision(
             f"The self test found a fault: {faulty}.", "repair it, then the same command again; the identity stays"
         )
         end_with(error, as_json=json)
+
+
+def _check_kept(stock: Inventory, tag_id: int | None, order: Order) -> None:
+    """A tag keeps what it was entered with. Raises InventoryError where an option says something else."""
+    if tag_id is None or not stock.has(tag_id):
+        return
+    row = stock.tag(tag_id)
+    differs = {
+        "--board": order.board not in (DEFAULT_BOARD, row.board),
+        "--company-id": order.company_id not in (TEST_COMPANY_ID, row.company_id),
+        "--reference": order.reference not in ("", row.reference),
+        "--set": not order.settings.items() <= row.settings.items(),
+    }
+    options = ", ".join(option for option, is_other in differs.items() if is_other)
+    if options:
+        raise InventoryError(
+            f"T{tag_name(tag_id)[1:]} is entered with another {options}, and keeps it.",
+            f"the same without {options}; for another kind of tag `tagsmith inventory revoke {tag_id}` and a new id",
+        )
 
 
 def whoami(port: PortArgument, baud: Baud = BAUD, json: Json = False) -> None:
