@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,31 @@ def test_error_in_json_has_its_exit_code(capsys: pytest.CaptureFixture[str]) -> 
     code, out, _ = run("images", "/nowhere/file.bin", "--json", capsys=capsys)
 
     assert json.loads(out)["exit_code"] == code == errors.FileError.exit_code
+
+
+def test_wrong_usage_in_json_is_one_object_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["inventory", "plan", "--company-id", "acme"], ["flash"], ["whoami", "/dev/none", "--speed", "9"]):
+        code, out, err = run(*words, "--json", capsys=capsys)
+        answer = json.loads(out)
+        assert (answer["exit_code"], code, err) == (errors.EXIT_USAGE, errors.EXIT_USAGE, "")
+        assert answer["error"].endswith(".")
+        assert "--help" in answer["try"]
+
+
+def test_file_that_no_command_answers_for_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    code, out, _ = run("image", str(tmp_path / "tag.img"), "--json", capsys=capsys)
+    assert (code, json.loads(out)["exit_code"]) == (errors.FileError.exit_code,) * 2
+    assert run("whoami", "/dev/none", capsys=capsys)[0] == errors.PortError.exit_code
+
+
+def test_public_key_in_the_way_leaves_no_private_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "key.pem.pub").touch()
+    assert run("bundle", "key", str(tmp_path / "key.pem"), capsys=capsys)[0] == errors.FileError.exit_code
+    assert not (tmp_path / "key.pem").exists()
+    assert run("bundle", "key", "/proc/none/key.pem", capsys=capsys)[0] == errors.FileError.exit_code
 
 
 def test_bundle_from_key_to_flash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

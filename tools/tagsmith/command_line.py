@@ -24,13 +24,30 @@ for group in GROUPS:
     group.register(app)
 
 
+# What command lines that cannot be understood raise; typer exports only this child of it.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and exits with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = output.JSON_OPTION in given
     try:
-        app(given)
+        # A person gets typer's own account of a wrong usage, a program the same as one object.
+        code = app(given, standalone_mode=not as_json)
+        sys.exit(code or errors.EXIT_OK)
+    except UsageError as error:
+        output.wrong_usage(error, errors.EXIT_USAGE)
+        sys.exit(errors.EXIT_USAGE)
     except errors.BenchError as error:
-        output.failure(error, as_json=output.JSON_OPTION in given)
+        output.failure(error, as_json=as_json)
         sys.exit(error.exit_code)
+    except OSError as error:  # of a file that no command answers for: a temporary one, mostly
+        fault = errors.FileError(
+            f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.",
+            "room on the disk, and the right to write there; TMPDIR names another folder for temporary files",
+        )
+        output.failure(fault, as_json=as_json)
+        sys.exit(fault.exit_code)
     except KeyboardInterrupt:
         sys.exit(errors.EXIT_INTERRUPTED)

@@ -54,5 +54,6 @@ def parse_id(text: str) -> int:
         value = value << 5 | ALPHABET.index(letter)
     tag_id, crc = value >> 8, value & 0xFF
     if _crc8(tag_id.to_bytes(4, "big")) != crc:
-        raise ValueError(f"{text!r} is mistyped: its check characters do not fit")
+        number = f"; the number is written #{given}" if given.isdigit() else ""
+        raise ValueError(f"{text!r} is mistyped: its check characters do not fit{number}")
     return tag_id

@@ -43,6 +43,13 @@ def failure(error: BenchError, *, as_json: bool) -> None:
         note(f"tagsmith: {error.sentence}\n     try: {error.try_next}")
 
 
+def wrong_usage(error: Any, exit_code: int) -> None:
+    """A command line that cannot be understood, for a program. error: typer's."""
+    command = error.ctx.command_path if error.ctx is not None else "tagsmith"
+    sentence = error.format_message().rstrip(".") + "."
+    print(json.dumps({"error": sentence, "try": f"`{command} --help`", "exit_code": exit_code}, ensure_ascii=False))
+
+
 @contextmanager
 def progress(*, as_json: bool = False) -> Iterator[ShowProgress]:
     """A bar per stage on a terminal; nothing in a pipe, a log or JSON."""

@@ -104,7 +104,11 @@ def _claim_file(device: str) -> Iterator[None]:
     name = hashlib.sha256(os.path.realpath(device).encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"tagsmith-{os.getuid()}-{name}.lock"
     # Never removed: a lock file that is deleted while another waits for it locks nothing.
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise PortError(f"The lock {path} cannot be used: {error.strerror}.", "another TMPDIR, or delete it") from None
+    with open(descriptor, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

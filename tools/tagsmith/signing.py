@@ -30,7 +30,12 @@ def make_key(path: Path, passphrase: str | None = None) -> Path:
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     public_path = path.with_name(path.name + PUBLIC_SUFFIX)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror}.", "another folder") from None
+    if public_path.exists():  # before a private key is written that has no public one
+        raise FileError(f"{public_path} exists already.", "another name; tags trust the key they were made with")
     for file, content, mode in ((path, private, 0o600), (public_path, public, 0o644)):
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

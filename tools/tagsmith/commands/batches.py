@@ -71,7 +71,7 @@ def run(
     name: Name = None,
     gnss_s: GnssSeconds = DEFAULT_GNSS_S,
     inventory: InventoryFile = DEFAULT_INVENTORY,
-    flash_baud: Annotated[int, typer.Option(help="Speed while flashing.")] = DEFAULT_BAUD,
+    flash_baud: Annotated[int, typer.Option(min=9600, help="Speed while flashing.")] = DEFAULT_BAUD,
     json: Json = False,
 ) -> None:
     """Make every tag of ORDERS, on all ports at once; unplug a board that is ready and plug in the next.
@@ -157,7 +157,7 @@ def _write_results(inventory: Path, name: str, report: Path | None, labels: Path
 def _print(name: str, lines: list[Job], as_json: bool) -> None:
     rows = [dict(zip(REPORT_COLUMNS, _cells(job), strict=True)) for job in lines]
     text = "\n".join(
-        f"{job.line:>5}  {job.state:<8}  {job.tag_id or '-':>10}  {job.order.reference}"
+        f"{job.line:>5}  {job.state:<8}  {'-' if job.tag_id is None else job.tag_id:>10}  {job.order.reference}"
         + (f"  ({job.result})" if job.result else "")
         for job in lines
     )

@@ -61,9 +61,12 @@ def order_of(board: str, company_id: str, settings: list[str] | None, reference:
 
 def company_id_of(text: str) -> int:
     """A company id, decimal or as 0x004C. Raises typer.BadParameter."""
-    number = parsed(lambda given: int(given, 0), text)
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = -1
     if not 0 <= number <= 0xFFFF:
-        raise typer.BadParameter(f"{text} is not a company id of 16 bits")
+        raise typer.BadParameter(f"{text!r} is not a company id of 16 bits, such as 0x004C")
     return number
 
 

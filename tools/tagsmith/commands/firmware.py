@@ -44,7 +44,7 @@ def flash(
     source: Source = False,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Signed bundle instead of a firmware.")] = None,
     trust: Trust = None,
-    baud: Annotated[int, typer.Option(help="Speed while writing; 115200 if a cable or bridge is poor.")] = (
+    baud: Annotated[int, typer.Option(min=9600, help="Speed while writing; 115200 if a cable or bridge is poor.")] = (
         flashing.DEFAULT_BAUD
     ),
     stub: Annotated[bool, typer.Option(help="--no-stub: talk to the chip's ROM only, slower.")] = True,

@@ -30,6 +30,7 @@ from tagsmith.orders import DEFAULT_BOARD, OrderFault, csv_text, parse_tags
 from tagsmith.output import result
 from tagwire.keyring import write_keyring
 
+DAYS_MAX = 36_500  # what a keyring can carry is far beyond
 QUANTITIES = ("temperature", "humidity", "battery")
 Ids = Annotated[str, typer.Option("--ids", metavar="FIRST-LAST", help="Ids that no other bench gives out.")]
 TagArgument = Annotated[str, typer.Argument(metavar="TAG", help="A tag id: a number, or as on its label.")]
@@ -183,7 +184,9 @@ def log(inventory: InventoryFile = DEFAULT_INVENTORY, json: Json = False) -> Non
 def export(
     keyring: Annotated[Path, typer.Argument(help="The keyring to write, JSON lines, readable by its owner only.")],
     tag: TagsOption = None,
-    days: Annotated[int | None, typer.Option("--days", min=1, help="The hub forgets the keys after so long.")] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=DAYS_MAX, help="The hub forgets the keys after so long.")
+    ] = None,
     inventory: InventoryFile = DEFAULT_INVENTORY,
     json: Json = False,
 ) -> None:
