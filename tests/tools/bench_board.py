@@ -77,6 +77,7 @@ class BenchBoard:
         self._console = self._line = -1
         self._request: socket.socket | None = None
         self._wakes_at_s: tuple[float, int] | None = None
+        self.starts = 0
         self._plugged = False
         self._ends = False
         self._thread = threading.Thread(target=self._run, name=self.port, daemon=True)
@@ -131,6 +132,7 @@ class BenchBoard:
         interpreter = interpreter_available()
         assert interpreter is not None
         self.hardware.wake(cause)
+        self.starts += 1
         self._request, theirs = socket.socketpair()
         self._console, near_end = pty.openpty()
         tty.setraw(near_end)

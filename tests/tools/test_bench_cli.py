@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,30 @@ def test_options_that_an_entered_tag_would_not_take_are_refused(
     typist.type("inventory", "plan", "--id", "7", "--reference", "first")
     port = new_board(2).port
     assert "another --reference" in typist.type("provision", port, "--id", "7", "--reference", "x", expect=8)
+
+
+def started_again(board: BenchBoard, starts: int) -> bool:
+    limit_s = time.monotonic() + 5
+    while board.starts == starts and time.monotonic() < limit_s:
+        time.sleep(0.02)
+    return board.starts > starts
+
+
+def test_tag_that_is_refused_runs_on(typist: Typist, new_board: NewBoard, tmp_path: Path) -> None:
+    board = new_board()
+    typist.type("inventory", "init", "--ids", "1000-1999")
+    (tmp_path / "june.csv").write_text("reference,count\nbox,2\n")
+    again = ["batch", "run", tmp_path / "june.csv", "--once", "--gnss-s", "3", "--port", board.port]
+    typist.type(*again, expect=9)
+    for words, code in (
+        (["provision", board.port], 8),
+        (["provision", board.port, "--id", "7"], 8),
+        (["wipe", board.port], 8),
+        (again, 9),
+    ):
+        starts = board.starts
+        typist.type(*words, expect=code)
+        assert started_again(board, starts), words
 
 
 def test_selftest_tells_the_fault_and_its_exit_code(typist: Typist, new_board: NewBoard) -> None:

@@ -199,6 +199,8 @@ class _Port:
             if job is not None and job.state == jobs.READY and job.tag_id == found.tag_id:
                 self._tag_id = job.tag_id
                 self._show(jobs.READY, 1.0, "since earlier")
+                with contextlib.suppress(BoardError):
+                    board.restart()
                 return None
 
             def claim() -> int:

@@ -122,14 +122,22 @@ class Board:
 def board_on(device: str, baud: int = BAUD, timeout_s: float = ENTER_TIMEOUT_S) -> Iterator[Board]:
     """The board on a serial port, interrupted and at its raw prompt; the port is ours while entered.
 
-    Raises PortError, or BoardError with what the line looked like.
+    A board that is refused is restarted: a tag that was plugged in by mistake would stay awake, and silent, until its
+    battery is empty. Raises PortError, or BoardError with what the line looked like.
     """
     with claimed(device):
         port = _open(device, baud)
         try:
             _enter(port, timeout_s)
             board = Board(port)
-            yield board
+            try:
+                yield board
+            except BoardError:  # nobody listens there
+                raise
+            except BaseException:
+                with contextlib.suppress(BoardError):
+                    board.restart()
+                raise
             with contextlib.suppress(OSError):
                 port.write(b"\r\x02")  # back to the friendly prompt; no matter after a restart
         finally:

@@ -202,4 +202,5 @@ def wipe(
         if known is not None and known.state != REVOKED:
             stock.revoke(known.tag_id, why)
         stock.note("wipe", found.tag_id, f"chip {found.chip}: {why}", found.generation)
+        live.restart()
     result({"chip": found.chip, "tag_id": found.tag_id}, f"{port}: wiped", as_json=json)
