@@ -25,6 +25,8 @@ from tagsmith.image import read_image
 from tagsmith.inventory import Inventory, Order
 from tagsmith.jobs import Batch
 from tagsmith.manifest import tag_files
+from tagsmith.provision import identify, provision_board
+from tagsmith.rawrepl import board_on
 from tagsmith.selftest import Limits
 from tagwire.provision import PROVISION_FILE, decode_provision
 
@@ -77,6 +79,21 @@ def test_pulled_board_keeps_its_line_and_no_other_board_gets_its_id(new_board: N
     assert is_done
     assert carried(pulled) == bound.tag_id
     assert len({carried(board) for board in (pulled, second, third)}) == 3
+
+
+def test_tag_of_an_earlier_order_is_finished_and_said_to_take_no_line(
+    new_board: NewBoard, inventory_path: Path
+) -> None:
+    board = new_board(1)
+    board.hardware.battery_present = False
+    with Inventory(inventory_path) as inventory, board_on(board.port) as live:
+        order = Order("esp32-devkit", 0xFFFF, {}, "not of the batch")
+        provision_board(live, identify(live), inventory, lambda: inventory.new_tag(order), limits=QUICK.limits)
+    board.hardware.battery_present = True
+    is_done, rows = run(inventory_path, [board])
+    assert not is_done
+    assert (rows[board.port].stage, rows[board.port].said) == ("ready", "from earlier, not of this batch")
+    assert {job.state for job in lines(inventory_path)} == {jobs.WAITING}
 
 
 def test_lost_board_is_given_up_and_its_id_is_burnt(new_board: NewBoard, inventory_path: Path) -> None:

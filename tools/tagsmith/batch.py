@@ -168,7 +168,9 @@ class _Port:
                 faults = "; ".join(f"{part.part}: {part.measured}" for part in done.verdicts if not part.passed)
                 state = jobs.READY if done.passed else jobs.FAILED
                 self._batch.finish(done.chip, state, faults)
-                self._show(state, 1.0, faults)
+                # Somebody else's unfinished tag, or one with a new key: it has its own order, and takes no line.
+                stranger = "" if self._batch.of_chip(done.chip) else "from earlier, not of this batch"
+                self._show(state, 1.0, "; ".join(filter(None, (faults, stranger))))
                 return
 
     def _flash(self) -> None:
