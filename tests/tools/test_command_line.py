@@ -11,7 +11,7 @@ import pytest
 from esp_files import micropython_file
 from rom_loader import RomLoader
 
-from tagsmith import errors
+from tagsmith import errors, output
 from tagsmith.command_line import main
 
 
@@ -50,6 +50,14 @@ def test_error_in_json_has_its_exit_code(capsys: pytest.CaptureFixture[str]) -> 
     code, out, _ = run("images", "/nowhere/file.bin", "--json", capsys=capsys)
 
     assert json.loads(out)["exit_code"] == code == errors.FileError.exit_code
+
+
+def test_what_a_board_says_cannot_play_with_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.result({}, "machine \x1b[2J\x9b1m °C\nnext line", as_json=False)
+    output.failure(errors.BoardError("failed: \x1b]0;x\x07.", "again"), as_json=False)
+    printed = capsys.readouterr()
+    assert printed.out == "machine ·[2J·1m °C\nnext line\n"
+    assert printed.err.startswith("tagsmith: failed: ·]0;x·.\n")
 
 
 def test_wrong_usage_in_json_is_one_object_too(capsys: pytest.CaptureFixture[str]) -> None:

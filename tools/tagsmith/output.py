@@ -1,6 +1,7 @@
 """What commands say: text for people, one JSON object for programs, progress only where a person watches."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from tagsmith.errors import BenchError
 
 JSON_OPTION = "--json"
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the end of a line
 
 
 class ShowProgress(Protocol):
@@ -24,14 +26,19 @@ def silent(stage: str, share: float, /) -> None:
     """Progress that nobody watches."""
 
 
+def shown(text: str) -> str:
+    """Text that cannot play with a terminal: what a board says of itself may hold any control character."""
+    return _CONTROL.sub("·", text)
+
+
 def result(values: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """A command's answer on standard output. `values` must be what json can carry, and hold no key."""
-    print(json.dumps(values, ensure_ascii=False) if as_json else text)
+    print(json.dumps(values, ensure_ascii=False) if as_json else shown(text))
 
 
 def note(text: str) -> None:
     """A remark on standard error, so that standard output stays one answer."""
-    print(text, file=sys.stderr)
+    print(shown(text), file=sys.stderr)
 
 
 def failure(error: BenchError, *, as_json: bool) -> None:

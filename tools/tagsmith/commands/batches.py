@@ -32,7 +32,7 @@ from tagsmith.inventory import Inventory, Order
 from tagsmith.jobs import Batch, Job
 from tagsmith.label import SHEETS, Label, pdf
 from tagsmith.orders import OrderFault, csv_text, parse_orders
-from tagsmith.output import result
+from tagsmith.output import result, shown
 from tagsmith.rawrepl import BAUD
 
 Name = Annotated[str | None, typer.Option("--name", help="What it is resumed by; default: the file's name.")]
@@ -197,7 +197,7 @@ def _tell(console: Console, row: Row, as_json: bool) -> None:
         text = json_lines.dumps(row._asdict(), ensure_ascii=False)
     else:
         name = "" if row.tag_id is None else f" tag {row.tag_id}"
-        text = f"{row.port}:{name} {row.stage} {row.said}".rstrip()
+        text = f"{row.port}:{name} {row.stage} {shown(row.said)}".rstrip()
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -212,7 +212,7 @@ def _table(rows: dict[str, Row]) -> Table:
             row.stage,
             "█" * filled + "░" * (BAR_CELLS - filled),
             str(row.attempt or ""),
-            row.said.replace("[", "\\["),
+            shown(row.said).replace("[", "\\["),
             style=colours.get(row.stage, ""),
         )
     return table
