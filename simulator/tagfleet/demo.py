@@ -7,7 +7,6 @@ real MQTT subscriber, and the ledger between them.
 import asyncio
 import contextlib
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from tagfleet.oracle import NonceOracle, NonceReuse
 from tagfleet.pipeline import TICK_S, Pipeline
 from tagfleet.progress import DELIVERING, ENDED, RUNNING, STARTING, Progress
 from tagfleet.radio import RadioSettings
+from tagfleet.run_folder import run_folder
 from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.trace_tail import TraceTail
 from tagfleet.transmitter import Transmitter
@@ -80,11 +80,8 @@ class Demo:
         self._stops += 1
 
     async def run(self, view: View) -> None:
-        """The run from set-up to the last delivery. Raises DemoFailed."""
-        with contextlib.ExitStack() as stack:
-            folder = self._settings.folder
-            if folder is None:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagfleet-")))
+        """The run from set-up to the last delivery. Raises DemoFailed, FolderUnusable, and the view's OutputLost."""
+        with run_folder(self._settings.folder) as folder:
             try:
                 await self._run_onfree_port(folder, view)
             except (HubFailed, AirLost, SubscriberFailed, NonceReuse, UnknownSeal, LedgerFull, OSError) as error:

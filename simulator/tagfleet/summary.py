@@ -59,6 +59,10 @@ def text(progress: Progress) -> str:
         lines.append(f"  note: this machine was {progress.worst_lag_s:.1f} s behind once; latencies include that")
     if progress.undecodable:
         lines.append(f"  note: {progress.undecodable} publishes could not be decoded")
+    if not account.made:
+        lines.append("  note: no tag made a sample in this time; run for longer, or with more tags")
+    elif not account.delivered:
+        lines.append("  note: no sample was delivered")
     lines += [f"  note: twin {tag_id} delivered nothing" for tag_id in progress.silent_twins]
     lines += [f"  note: {note}" for note in progress.notes]
     for name in ("lost", "duplicated", "wrong"):

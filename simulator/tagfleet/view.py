@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.live import Live
 
 from tagfleet.live import line, screen
+from tagfleet.output import tell, writing
 from tagfleet.progress import Progress
 
 LINE_INTERVAL_S = 5.0
 
 
 class View(Protocol):
-    """Shows a run from entering to leaving its context."""
+    """Shows a run from entering to leaving its context. Every method raises OutputLost where that fails."""
 
     def __enter__(self) -> Self: ...
 
@@ -35,17 +36,21 @@ class LiveView:
         self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
-        self._live.start()
+        with writing():
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        with writing():
+            self._live.stop()
 
     def say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        with writing():
+            self._console.print(text, highlight=False, markup=False)
 
     def show(self, progress: Progress) -> None:
-        self._live.update(screen(progress, time.time_ns() // 1000, self._console.options), refresh=True)
+        with writing():
+            self._live.update(screen(progress, time.time_ns() // 1000, self._console.options), refresh=True)
 
 
 class LineView:
@@ -62,7 +67,7 @@ class LineView:
         pass
 
     def say(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        tell(text, self._stream)
 
     def show(self, progress: Progress) -> None:
         if progress.elapsed_s >= self._next_s:

@@ -16,6 +16,7 @@ import pytest
 
 from tagfleet import demo
 from tagfleet.demo import Demo, DemoSettings, free_port
+from tagfleet.summary import text
 from tagfleet.twin import interpreter_available
 from tagfleet.view import LineView
 from tagwire.keyring import KeyringEntry, entry_from_provision
@@ -176,7 +177,43 @@ def test_twins_that_the_gateway_refuses_are_lost_not_unheard(tmp_path: Path, mon
     assert not run.progress.good
 
 
-@pytest.mark.parametrize("options", [("--seconds", "0"), ("--folder", "/proc/no/folder"), ("--what",)])
+@pytest.mark.parametrize(("to_stdout", "options"), [(True, ()), (False, ("--json",))])
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(to_stdout: bool, options: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*DEMO, "--seconds", "1", "--twins", "0", *options],
+            stdout=full if to_stdout else subprocess.PIPE,
+            stderr=subprocess.PIPE if to_stdout else full,
+            text=True,
+            timeout=SHARED_MACHINE_S,
+        )
+    assert done.returncode == 1
+    if to_stdout:
+        assert done.stderr == "tagfleet: cannot write the output: No space left on device\n"
+
+
+def test_second_demo_in_the_same_folder_is_refused(runs: Any) -> None:
+    first = runs("--seconds", "600", "--twins", "0")
+    first.wait_for_line(" delivered, ")
+    second = Run(first.folder, "--seconds", "1", "--twins", "0")
+    code, out, err = second.finish()
+    assert (code, out) == (2, "")
+    assert err == f"tagfleet: another run is using the folder {first.folder}\n"
+    first.process.send_signal(signal.SIGINT)
+    assert first.finish()[0] == 0
+
+
+def test_run_that_made_nothing_says_so(tmp_path: Path) -> None:
+    run = Demo(DemoSettings(0.05, twins=0, tags=1, interval_s=3600, folder=tmp_path))
+    asyncio.run(run.run(LineView()))
+    assert not run.progress.good
+    assert "no tag made a sample" in text(run.progress)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--seconds", "0"), ("--seconds", "inf"), ("--seconds", "nan"), ("--folder", "/proc/no/folder"), ("--what",)],
+)
 def test_wrong_usage_is_one_clear_message_and_exit_code_2(options: tuple[str, ...]) -> None:
     done = subprocess.run([*DEMO, *options], capture_output=True, text=True, timeout=SHARED_MACHINE_S)
     assert done.returncode == 2

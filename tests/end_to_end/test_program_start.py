@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = {"taghub": "gateway", "tagsmith": "tools"}
+PROGRAMS = {"taghub": "gateway", "tagfleet": "simulator", "tagsmith": "tools"}
 
 
 def start(program: str, folder: Path, typer: str) -> "subprocess.Popen[str]":
