@@ -12,7 +12,7 @@ from taghub.intake import Accepted, Intake
 from taghub.outbox import REFUSED_PAUSE_S
 from taghub.pacing import Pacer
 from taghub.position import PositionSource
-from taghub.refusals import PAUSE, POISON, SPLIT, TOO_LARGE, refusal
+from taghub.refusals import MALFORMED, PAUSE, POISON, SPLIT, TOO_LARGE, refusal
 from taghub.registry import Registry, TagState
 from taghub.settings import Settings
 from taghub.split import halves
@@ -20,12 +20,13 @@ from taghub.spool import DROP_MEMORY, Dropped, Known, Loaded, Spool, Store
 from taghub.status import ONLINE, Figures, RadioStatus, status
 from taghub.suspects import Suspects
 from taghub.trace_file import TraceFile
-from taghub.uplink import Uplink
+from taghub.uplink import MAX_PACKET_BYTES, Uplink
 from tagwire.fields import TIME_ESTIMATED, TIME_HUB, TIME_UNKNOWN
 from tagwire.keyring import KeyringEntry
 from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
 
 CLOCK_WORDS = {TIME_HUB: "hub", TIME_ESTIMATED: "estimated", TIME_UNKNOWN: "unknown"}
+SMALLEST_LIMIT_BYTES = 1_000  # below, no broker's limit on packets is what a batch dies of
 UNSAVED_BYTES_MAX = 16_000_000  # in memory, while the spool file cannot be written
 
 _logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Hub:
         self._pacer = Pacer(settings.mqtt.max_bytes_per_s if settings.mqtt is not None else 0)
         self._pace_timer: asyncio.TimerHandle | None = None
         self._suspects = Suspects()
+        self._largest_bytes = MAX_PACKET_BYTES  # of a batch: what the broker has shown to take, where it does not tell
         self._timer: asyncio.TimerHandle | None = None
         self._counts = {"closed": 0, "acknowledged": 0, "refused": 0}
         self._started_s = clock.age_s()
@@ -126,9 +128,10 @@ class Hub:
                 if delay_s and self._pace_timer is None:
                     self._pace_timer = asyncio.get_running_loop().call_later(delay_s, self._pace_over)
                 return
-            if len(batch.payload) > uplink.max_payload_bytes:
-                self.batch_refused(batch.sequence, TOO_LARGE, f"the broker takes {uplink.max_payload_bytes} bytes")
-                return
+            largest_bytes = min(uplink.max_payload_bytes, self._largest_bytes)
+            if len(batch.payload) > largest_bytes:
+                self._refuse(batch.sequence, TOO_LARGE, f"the broker takes {largest_bytes} bytes")
+                continue
             self._pacer.spend(len(batch.payload))
             uplink.publish(batch)
 
@@ -213,12 +216,20 @@ class Hub:
     def batches_returned(self, sequences: list[int], blamed: bool) -> None:
         now_s = self._now_s()
         for sequence in sequences:
-            if blamed and self._suspects.blame(sequence):
-                _logger.error("batch %d: the broker ends the connection whenever it is sent; set aside", sequence)
-                self._counts["refused"] += 1
-                self.spool.refused(sequence, now_s, for_good=True)
-            else:
+            batch = self.spool.outbox.find(sequence)
+            splittable = batch is not None and batch.samples > 1 and len(batch.payload) > SMALLEST_LIMIT_BYTES
+            if not blamed or not self._suspects.blame(sequence, splittable):
                 self.spool.outbox.put_back([sequence], now_s + (REFUSED_PAUSE_S if blamed else 0.0))
+                continue
+            # The usual reason is a size that the broker does not take, which MQTT 3.1.1 has no way to tell.
+            if batch is not None and splittable:
+                self._largest_bytes = min(self._largest_bytes, len(batch.payload) - 1)
+            reason = "it ends the connection whenever this is sent"
+            self._refuse(sequence, TOO_LARGE if splittable else MALFORMED, reason)
+
+    def status_acknowledged(self) -> None:
+        self._suspects.status_acknowledged()
+        self.send()
 
     def batch_acknowledged(self, sequence: int) -> None:
         self._suspects.acknowledged(sequence)
@@ -230,11 +241,15 @@ class Hub:
         self.send()
 
     def batch_refused(self, sequence: int, code: int, reason: str) -> None:
+        self._refuse(sequence, code, reason)
+        self.send()
+
+    def _refuse(self, sequence: int, code: int, reason: str) -> None:
         self._counts["refused"] += 1
         action, advice = refusal(code)
         _logger.warning("the broker refuses batch %d: %s; %s", sequence, reason, advice)
         now_s = self._now_s()
-        batch = next((batch for batch in self.spool.outbox.batches if batch.sequence == sequence), None)
+        batch = self.spool.outbox.find(sequence)
         if action == PAUSE:
             self.spool.outbox.put_back([sequence], now_s + REFUSED_PAUSE_S)
             self.spool.outbox.pause(now_s + REFUSED_PAUSE_S)
@@ -242,7 +257,6 @@ class Hub:
             self.spool.replace(sequence, halves(batch, self._batcher.next_sequence))
         else:
             self.spool.refused(sequence, now_s, for_good=action in (POISON, SPLIT))
-        self.send()
 
     # What the spool tells.
 

@@ -50,6 +50,10 @@ class Outbox:
         waiting = [*self._alarms.values(), *self._live.values(), *self._stored.values(), *self._in_flight.values()]
         return waiting + [batch for _, batch in self._aside.values()]
 
+    def find(self, sequence: int) -> ClosedBatch | None:
+        """A batch that is here."""
+        return next((batch for batch in self.batches if batch.sequence == sequence), None)
+
     @property
     def wants_more(self) -> bool:
         """Whether batches that wait in the spool should be brought here (`refill`)."""

@@ -10,6 +10,7 @@ PAUSE = "pause"  # the refusal is not about this batch: everything waits for a w
 SPLIT = "split"  # in halves
 POISON = "poison"  # never again: set aside and reported
 
+MALFORMED = 0x81
 TOO_LARGE = 0x95
 
 
@@ -22,6 +23,7 @@ class Refusal(NamedTuple):
 
 _REFUSALS = {
     0x80: Refusal(RETRY, "the broker gives no reason"),
+    MALFORMED: Refusal(POISON, "the broker cannot read it: it is set aside"),
     0x83: Refusal(RETRY, "the broker's own rules refuse it; its log says why"),
     0x87: Refusal(PAUSE, "this hub may not publish there: allow its topics in the broker's access list"),
     0x90: Refusal(PAUSE, "the broker does not take this topic name: see its rules for topics"),

@@ -60,6 +60,9 @@ class UplinkEvents(Protocol):
         """These batches are not with the MQTT client any more, and were not answered. `blamed`: the connection has
         ended again with this one alone in flight."""
 
+    def status_acknowledged(self) -> None:
+        """The broker has taken a status over; `has_room` may be true again."""
+
     def batch_acknowledged(self, sequence: int) -> None:
         """The broker has taken a batch over."""
 
@@ -190,7 +193,8 @@ class Uplink:
         await self._idle.wait()
 
     def _send_status(self) -> None:
-        window = min(self._window + 1, self._receive_maximum)  # full of batches, it still has room for a status
+        # Full of batches, it still has room for a status; but what is suspected has to be alone.
+        window = 1 if self._careful else min(self._window + 1, self._receive_maximum)
         if self._next_status is None or not self._connected or _STATUS in self._sequences.values():
             return
         if len(self._sequences) < window:
@@ -329,6 +333,7 @@ class Uplink:
         if sequence == _STATUS:
             if code:
                 _logger.warning("the broker refuses the status message: %s", reason)
+            self._events.status_acknowledged()
             return
         self._fruitless = 0
         if self._careful:

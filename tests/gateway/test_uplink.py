@@ -38,6 +38,9 @@ class News:
     def batches_returned(self, sequences: list[int], blamed: bool) -> None:
         self.news.append(("blamed" if blamed else "returned", str(sequences)))
 
+    def status_acknowledged(self) -> None:
+        self.news.append(("status", ""))
+
     def batch_acknowledged(self, sequence: int) -> None:
         self.news.append(("acknowledged", sequence))
 
