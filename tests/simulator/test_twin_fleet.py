@@ -13,6 +13,7 @@ from bleak import BleakScanner
 from twin_bench import QUICK, Bench, interpreter, on_bench, opened, twin_spec, until
 
 from tagfleet.twin import TwinFleet
+from tagfleet.twin.counters import UnknownSeal
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.process import BOARD_FOLDER
 from taghub.radio.bumble_backend import BumbleScanner
@@ -94,6 +95,19 @@ def test_report_is_told_once_a_gateway_scans_whatever_it_makes_of_it(tmp_path: P
     ear = asyncio.run(asyncio.wait_for(run(), 60))
     assert reported <= sent
     assert {frame for _, frame in reported} == ear.frames
+
+
+def test_twin_that_seals_under_another_key_ends_the_fleet(tmp_path: Path) -> None:
+    async def run() -> None:
+        interpreter()
+        spec = twin_spec()
+        other = provisioned_image(spec.provision._replace(root_key=bytes(16)), spec.first_counter)
+        async with TwinFleet([spec._replace(image=other)], tmp_path):
+            await asyncio.sleep(60)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(run())
+    assert caught.group_contains(UnknownSeal, match="tag 7 advertised")
 
 
 def test_fleet_leaves_no_process_behind(tmp_path: Path) -> None:
