@@ -1,8 +1,8 @@
 """Batches after which the broker closes the connection instead of answering. Pure.
 
 A broker that does so with one batch would never get any other. But a bad link looks the same: so a batch is guilty only
-when something else was acknowledged between its tries. A status is proof enough against a batch that is going to be sent
-in halves, which loses nothing; against one that is going to be set aside, only another batch is.
+when something else was acknowledged between its tries. A status is proof enough against a batch that can go in halves,
+which loses nothing; against one that will be set aside, only another batch is.
 """
 
 BLAMES_MAX = 3

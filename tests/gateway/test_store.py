@@ -260,3 +260,20 @@ def still_works(store: Store, path: Path) -> None:
 def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="unable to open"):
         Store(tmp_path / "nowhere" / "spool.db", "full", LIMITS).open()
+
+
+@pytest.mark.parametrize("payload_bytes", [100, 300, 12_000])
+def test_store_in_memory_takes_little_more_than_its_bound(payload_bytes: int) -> None:
+    """Of small batches, of a hub with few tags, as of large ones."""
+    bound_bytes = 1_000_000
+    store = Store(None, "off", Limits(bound_bytes, float("inf"), "oldest"))
+    store.open()
+    for first in range(0, 2 * bound_bytes // payload_bytes, 20):
+        batches = [ClosedBatch(first + i, LANE_LIVE, 0, 41, bytes(payload_bytes)) for i in range(20)]
+        store.commit(Commit([], 0, batches, 0))
+    assert 0.9 * bound_bytes < store.totals.bytes <= bound_bytes
+    database = store._opened
+    assert database is not None
+    pages, page_bytes = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    assert pages * page_bytes < 2 * bound_bytes
+    store.close()
