@@ -11,7 +11,7 @@ from benchmarks import peers
 from benchmarks.figure import Figure, interleaved, per_second
 from benchmarks.fleet import Fleet, make_fleet
 from taghub.batcher import columns
-from taghub.heard import Heard, from_records
+from taghub.heard import Heard, from_records, from_run
 from taghub.intake import Accepted, Intake
 from taghub.registry import Registry
 from tagwire import bulk
@@ -49,8 +49,8 @@ def figures(runs: int) -> Iterator[Figure]:
         decoder = Decoder()
         taken: list[Accepted] = []
         for start in range(0, len(stream), AIR_CHUNK_BYTES):
-            records = decoder.feed(stream[start : start + AIR_CHUNK_BYTES])
-            taken += intake.take(from_records(records, COMPANY_ID_TEST))
+            taken += intake.take(from_run(decoder.feed_run(stream[start : start + AIR_CHUNK_BYTES]), COMPANY_ID_TEST))
+            taken += intake.take(from_records(decoder.feed(b""), COMPANY_ID_TEST))
         _check(len(columns(taken)["tag"]), count)
 
     measures: dict[str, Callable[[], float]] = {

@@ -1,12 +1,15 @@
 """What a radio hands to the intake. Pure."""
 
+import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tagwire.air import RECORD_ADVERTISEMENT, Record
+from tagwire.air import ADDRESS_BYTES, RECORD_ADVERTISEMENT, Record
 from tagwire.beacon import ADVERTISEMENT_BYTES, BEACON_BYTES, advertisement, manufacturer_data
 
 _PREFIX_BYTES = ADVERTISEMENT_BYTES - BEACON_BYTES
+_FULL_RECORD = struct.Struct(f"<BQb{ADDRESS_BYTES + 1}x{_PREFIX_BYTES}s{BEACON_BYTES}s")
+"""A full advertisement's record: type, time, RSSI, (address, length,) what stands before the beacon, the beacon."""
 
 
 class Heard(NamedTuple):
@@ -16,6 +19,23 @@ class Heard(NamedTuple):
     t_us: int
     rssi_dbm: int
     payload: bytes
+
+
+def from_run(run: bytes, company_id: int, heard_us: int | None = None) -> list[Heard]:
+    """`from_records` of what `tagwire.air.Decoder.feed_run` gives, at half its cost."""
+    ours = advertisement(company_id, bytes(BEACON_BYTES))[:_PREFIX_BYTES]
+    heard: list[Heard] = []
+    new = tuple.__new__  # what Heard(...) comes to, at a third of its cost
+    for record_type, t_us, rssi_dbm, prefix, payload in _FULL_RECORD.iter_unpack(run):
+        if record_type != RECORD_ADVERTISEMENT:
+            continue
+        if prefix != ours:  # not as our own tags write it
+            found = manufacturer_data(prefix + payload, company_id)
+            if found is None:
+                continue
+            payload = found
+        heard.append(new(Heard, (t_us if heard_us is None else heard_us, rssi_dbm, payload)))
+    return heard
 
 
 def from_records(records: Iterable[Record], company_id: int, heard_us: int | None = None) -> list[Heard]:

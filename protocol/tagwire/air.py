@@ -20,7 +20,7 @@ ADDRESS_BYTES = 6
 
 _ADV_DATA_BYTES = 31
 _FULL = struct.Struct("<BQb6sB31s")  # a record around a full advertisement: by far the most common one
-_FULL_BYTES = _FULL.size
+FULL_BYTES = _FULL.size
 _RUN_MAX = 1024  # bounds what a stream of mixed lengths costs: each short record looks this far ahead at most
 
 
@@ -59,7 +59,7 @@ def encode_advertisements(
         raise EncodeError(f"{count} times, RSSI of shape {rssi_dbm.shape}, addresses of shape {addresses.shape}")
     if adv_data.shape != (count, _ADV_DATA_BYTES):
         raise EncodeError(f"{count} times, AdvData of shape {adv_data.shape}")
-    records = np.empty((count, _FULL_BYTES), np.uint8)
+    records = np.empty((count, FULL_BYTES), np.uint8)
     records[:, 0] = RECORD_ADVERTISEMENT
     records[:, 1:9] = np.ascontiguousarray(t_us, "<u8").view(np.uint8).reshape(count, 8)
     records[:, 9] = rssi_dbm.astype(np.int8).view(np.uint8)
@@ -93,7 +93,7 @@ class Decoder:
         while start + HEADER_BYTES <= end:
             run = _full_run(buffer, start)
             if run:
-                stop = start + run * _FULL_BYTES
+                stop = start + run * FULL_BYTES
                 records += [
                     new(Record, (type_, t_us, rssi_dbm, address, adv_data))
                     for type_, t_us, rssi_dbm, address, _, adv_data in _FULL.iter_unpack(buffer[start:stop])
@@ -109,13 +109,21 @@ class Decoder:
         self._rest = buffer[start:]
         return records
 
+    def feed_run(self, data: bytes) -> bytes:
+        """The full advertisements that the stream stands at, FULL_BYTES each and undecoded; none where another record
+        is among them. `feed(b"")` gives what follows. For readers of a flock, to which a Record each is too much."""
+        buffer = self._rest + data if self._rest else data
+        stop = _full_run(buffer, 0) * FULL_BYTES
+        self._rest = buffer[stop:]
+        return buffer[:stop]
+
 
 def _full_run(buffer: bytes, start: int) -> int:
     """How many records in a row, from `start`, are known to be full advertisements; 0 where the next one is not.
 
     It is all or nothing, which is right for a flock's stream and cheap for any other.
     """
-    count = min((len(buffer) - start) // _FULL_BYTES, _RUN_MAX)
-    stop = start + count * _FULL_BYTES
-    lengths = buffer[start + HEADER_BYTES - 1 : stop : _FULL_BYTES]
+    count = min((len(buffer) - start) // FULL_BYTES, _RUN_MAX)
+    stop = start + count * FULL_BYTES
+    lengths = buffer[start + HEADER_BYTES - 1 : stop : FULL_BYTES]
     return count if lengths.count(_ADV_DATA_BYTES) == count else 0

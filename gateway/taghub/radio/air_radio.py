@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from taghub.clock import AirClock, Clock
 from taghub.errors import PortError
-from taghub.heard import Heard, from_records
+from taghub.heard import Heard, from_records, from_run
 from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS, new_counts
 from taghub.settings import AirSettings
-from tagwire.air import Decoder, Record
+from tagwire.air import FULL_BYTES, Decoder
 from tagwire.fields import TIME_WINDOW_S
 
 READ_BYTES = 64 * 1024
@@ -82,21 +82,24 @@ class AirRadio:
     async def _read(self, reader: asyncio.StreamReader, queue: asyncio.Queue[list[Heard]]) -> None:
         decoder = Decoder()
         while data := await reader.read(READ_BYTES):
-            records = decoder.feed(data)
-            reports = self._timed(records)
+            run = decoder.feed_run(data)
+            records = decoder.feed(b"")
+            heard_us = None if isinstance(self._clock, AirClock) else self._clock.unix_us()
+            reports = from_run(run, self._company_id, heard_us) + from_records(records, self._company_id, heard_us)
+            if isinstance(self._clock, AirClock):
+                reports = _timed(reports, self._clock)
             self.counts[COUNT_REPORTS] += len(reports)
-            self.counts[COUNT_FOREIGN] += len(records) - len(reports)
+            self.counts[COUNT_FOREIGN] += len(run) // FULL_BYTES + len(records) - len(reports)
             if reports:
                 await queue.put(reports)
 
-    def _timed(self, records: Iterable[Record]) -> list[Heard]:
-        if not isinstance(self._clock, AirClock):
-            return from_records(records, self._company_id, self._clock.unix_us())
-        reports = from_records(records, self._company_id)
-        reports = [report for report in reports if _EARLIEST_US <= report.t_us < _LATEST_US]
-        if reports:
-            self._clock.advance(max(report.t_us for report in reports))
-        return reports
+
+def _timed(reports: list[Heard], clock: AirClock) -> list[Heard]:
+    """The reports whose own time a batch can carry; the latest is the hub's time from now on."""
+    reports = [report for report in reports if _EARLIEST_US <= report.t_us < _LATEST_US]
+    if reports:
+        clock.advance(max(report.t_us for report in reports))
+    return reports
 
 
 async def _refuse_taken_socket(path: str) -> None:
