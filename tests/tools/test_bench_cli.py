@@ -96,6 +96,20 @@ def test_planned_id_goes_to_the_board_that_is_named(typist: Typist, new_board: N
     assert "is tag 7" in typist.type("provision", port, "--id", "8", expect=8)
 
 
+def test_imported_tag_whose_board_was_erased_gets_a_new_key_when_asked(
+    typist: Typist, new_board: NewBoard, tmp_path: Path
+) -> None:
+    typist.type("inventory", "init", "--ids", "1000-1999")
+    (tmp_path / "old.csv").write_text("id,root_key,generation\n5,00112233445566778899aabbccddeeff,2\n")
+    typist.type("inventory", "import", tmp_path / "old.csv")
+    words = ["provision", new_board().port, "--gnss-s", "3", "--id", "5", "--json"]
+    assert "imported with a key that this board does not carry" in typist.type(*words[:-1], expect=8)
+    answer = json.loads(typist.type(*words, "--again", "erased by mistake"))
+    assert (answer["tag_id"], answer["generation"], answer["state"]) == (5, 3, "ready")
+    other = ["provision", new_board(2).port, "--gnss-s", "3", "--id", "5"]
+    assert "another board" in typist.type(*other, "--again", "x", expect=8)
+
+
 def test_options_that_an_entered_tag_would_not_take_are_refused(
     typist: Typist, new_board: NewBoard, tmp_path: Path
 ) -> None:

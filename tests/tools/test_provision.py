@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from bench_board import IMAGE_BYTES, BenchBoard, blank_image, flashed_image
@@ -10,12 +11,20 @@ from bench_board import IMAGE_BYTES, BenchBoard, blank_image, flashed_image
 from tagsmith.board_files import wipe
 from tagsmith.errors import BenchError, BoardError, CheckError, FileError, InventoryError
 from tagsmith.image import make_image, read_image
-from tagsmith.inventory import Inventory, Order
+from tagsmith.inventory import Imported, Inventory, Order
 from tagsmith.lifecycle import FAILED, READY, REPLACED, REVOKED, WRITTEN
 from tagsmith.provision import Done, identify, provision_board
-from tagsmith.rawrepl import board_on
+from tagsmith.rawrepl import Board, board_on
 from tagsmith.selftest import PARTS, Limits
-from tagwire.provision import COUNTER_FILE, PROVISION_FILE, decode_counter, decode_provision
+from tagwire.provision import (
+    COUNTER_FILE,
+    PROVISION_FILE,
+    Provision,
+    decode_counter,
+    decode_provision,
+    encode_counter,
+    encode_provision,
+)
 
 ORDER = Order("esp32-devkit", 0x1234, {"interval_s": 5, "repl_window_s": 0}, "box")
 QUICK = Limits(gnss_s=3)
@@ -110,6 +119,76 @@ def test_board_that_was_another_tag_counts_from_its_new_generation(new_board: Ne
         with board_on(bench.port) as board:
             assert identify(board).counter == 0
         assert inventory.tag(1000).state == REVOKED
+
+
+def imported(inventory: Inventory, root_key: bytes, order: Order = ORDER) -> None:
+    inventory.add_imported([Imported(5, order, 3, root_key, None)])
+
+
+def flash_of_tag_5(root_key: bytes) -> bytes:
+    made_elsewhere = Provision(5, root_key, 3, ORDER.company_id, ORDER.board, ORDER.settings)
+    identity = {PROVISION_FILE: encode_provision(made_elsewhere), COUNTER_FILE: encode_counter(3 << 24)}
+    return blank_image({**read_image(flashed_image()), **identity})
+
+
+def keeps_its_counter(bench: BenchBoard) -> None:
+    """As after a life elsewhere: the counter's second place is written too."""
+    with board_on(bench.port) as board:
+        board.run("store", [(read_image(bench.flash.read_bytes())[PROVISION_FILE]), 3 << 24])
+
+
+def test_tag_that_was_imported_without_its_chip_is_known_by_its_key(new_board: NewBoard, inventory_path: Path) -> None:
+    root_key = bytes(range(16))
+    bench = new_board(image=flash_of_tag_5(root_key))
+    keeps_its_counter(bench)
+    with Inventory(inventory_path) as inventory:
+        imported(inventory, root_key)
+        with pytest.raises(InventoryError, match="is tag 5, generation 3, and ready"):
+            provision(bench, inventory)
+        assert inventory.tag(5).chip is not None
+        inventory.rotate(5, "yearly")
+        done = provision(bench, inventory)
+        assert (done.tag_id, done.generation) == (5, 4)
+        assert inventory.state_of(5, 3) == REPLACED
+        assert [row.tag_id for row in inventory.tags()] == [5]
+
+
+def test_board_that_only_says_it_is_an_imported_tag_is_not_believed(new_board: NewBoard, inventory_path: Path) -> None:
+    bench = new_board(image=flash_of_tag_5(bytes(16)))
+    keeps_its_counter(bench)
+    with Inventory(inventory_path) as inventory:
+        imported(inventory, bytes(range(16)))
+        with pytest.raises(InventoryError, match=r"not with the key.*--id 5"):
+            provision(bench, inventory)
+        assert inventory.tag(5).chip is None
+
+
+def test_last_generation_that_does_not_read_back_ends_with_what_to_do(
+    new_board: NewBoard, inventory_path: Path
+) -> None:
+    bench = new_board()
+    with Inventory(inventory_path) as inventory:
+        chip = provision(bench, inventory).chip
+        inventory.begin(1000, 255, chip)
+        with pytest.raises(InventoryError, match=r"256 generations.*revoke 1000"):
+            provision(bench, inventory)
+        with pytest.raises(InventoryError, match=r"256 generations.*revoke 1000"):
+            inventory.begin(1000, 256, chip)
+        inventory.revoke(1000, "used up")
+        assert provision(bench, inventory).tag_id == 1001
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"tag_id": "5"}, {"tag_id": -1}, {"generation": 256}, {"company_id": True}, {"counter": [1]}, {"board": 7}],
+)
+def test_board_that_says_something_impossible_is_one_sentence(said: dict[str, object]) -> None:
+    class Talker:
+        def run(self, _script: str) -> list[object]:
+            return [{"chip": "aa", **said}]
+
+    with pytest.raises(BoardError, match=f"impossible as its {next(iter(said))}"):
+        identify(cast(Board, Talker()))
 
 
 def filled(files: dict[str, bytes]) -> bytes:

@@ -17,6 +17,7 @@ from tagsmith import store
 from tagsmith.errors import InventoryError
 from tagsmith.identity import TAG_ID_MAX, new_root_key, readable_id
 from tagsmith.lifecycle import (
+    GENERATION_MAX,
     MAY_BE_HEARD,
     MOVES,
     ON_BOARD,
@@ -201,7 +202,7 @@ class Inventory:
     def begin(self, tag_id: int, generation: int, chip: str, why: str = "") -> Provision:
         """A fresh key for a tag, given to a chip: everything to write. The key counts as being out from here on.
 
-        Raises InventoryError: the generation does not rise, or the tag belongs to another chip.
+        Raises InventoryError: the generation does not rise or is beyond the last, or the tag belongs to another chip.
         """
         with store.transaction(self.connection):
             tag = self.connection.execute("SELECT * FROM tag WHERE tag_id = ?", (tag_id,)).fetchone()
@@ -221,6 +222,10 @@ class Inventory:
                         f"Generation {generation} of tag {tag_id} would not be above {newest.generation}.",
                         f"`tagsmith provision` with --again, which takes generation {newest.generation + 1}",
                     )
+            if generation > GENERATION_MAX:
+                raise InventoryError(
+                    f"Tag {tag_id} has used up its {GENERATION_MAX + 1} generations.", new_id_instead_of(tag_id)
+                )
             root_key = new_root_key()
             self.connection.execute(
                 "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?)",
@@ -228,6 +233,16 @@ class Inventory:
             )
             self._note("write", tag_id, generation, f"chip {chip}{', ' + why if why else ''}")
         return Provision(tag_id, root_key, generation, tag["company_id"], tag["board"], json.loads(tag["settings"]))
+
+    def bind(self, tag_id: int, generation: int, chip: str) -> None:
+        """Note the chip of a tag that was imported without one. Raises InventoryError when it has another."""
+        with store.transaction(self.connection):
+            if self._identity(tag_id, generation)["chip"] is not None:
+                raise InventoryError(f"Tag {tag_id} has its board already.", "`tagsmith inventory show`")
+            self.connection.execute(
+                "UPDATE identity SET chip = ? WHERE (tag_id, generation) = (?, ?)", (chip, tag_id, generation)
+            )
+            self._note("bind", tag_id, generation, f"chip {chip}")
 
     def move(self, tag_id: int, generation: int, state: str, detail: str = "") -> None:
         """The identity's next state. Raises InventoryError for a move that `lifecycle.MOVES` does not have."""
@@ -326,7 +341,7 @@ class Inventory:
         """The identity that was last given to this chip, whatever became of it."""
         row = self.connection.execute(
             "SELECT tag_id, generation, state, chip FROM audit JOIN identity USING (tag_id, generation) "
-            "WHERE action IN ('write', 'import') AND chip = ? ORDER BY number DESC LIMIT 1",
+            "WHERE action IN ('write', 'import', 'bind') AND chip = ? ORDER BY number DESC LIMIT 1",
             (chip,),
         ).fetchone()
         return Identity(*row) if row else None
@@ -447,6 +462,11 @@ def _unsure_last(limits: dict[str, int], tag_id: int) -> int | None:
         if name.startswith(store.UNSURE) and int(name.removeprefix(store.UNSURE)) <= tag_id <= last_id:
             return last_id
     return None
+
+
+def new_id_instead_of(tag_id: int) -> str:
+    """What to try when a tag cannot go on under its id."""
+    return f"`tagsmith inventory revoke {tag_id}`, then the same command: the board takes a new id"
 
 
 def _login_name() -> str:

@@ -90,6 +90,12 @@ def next_step(found: Found, of_chip: Identity | None, carried: Identity | None, 
             )
         carried = None
     if of_chip is None or of_chip.state == REVOKED:
+        if carried is not None and carried.state in ON_BOARD and not again:
+            raise Refusal(
+                f"This board says that it is tag {carried.tag_id}, but not with the key and the settings that the "
+                "inventory has for it.",
+                again=True,
+            )
         if found.tag_id is not None and not again and (of_chip is None or of_chip.tag_id != found.tag_id):
             raise Refusal(f"This board carries tag {found.tag_id}, which this inventory did not give it.", again=True)
         return Step(WRITE, None, 0)

@@ -7,16 +7,33 @@ is pulled, the same command on the same board goes on, and on another board take
 
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tagsmith.errors import BoardError, CheckError, InventoryError
-from tagsmith.inventory import Inventory
-from tagsmith.lifecycle import CHECK, FAILED, READY, REVOKED, VERIFIED, WRITTEN, Found, Refusal, Step, next_step
+from tagsmith.identity import TAG_ID_MAX
+from tagsmith.inventory import Inventory, new_id_instead_of
+from tagsmith.lifecycle import (
+    CHECK,
+    FAILED,
+    GENERATION_MAX,
+    ON_BOARD,
+    READY,
+    REVOKED,
+    VERIFIED,
+    WRITTEN,
+    Found,
+    Identity,
+    Refusal,
+    Step,
+    next_step,
+)
 from tagsmith.output import ShowProgress, silent
 from tagsmith.rawrepl import Board
 from tagsmith.selftest import PARTS, Limits, Verdict, judge, missing
-from tagwire.counter import generation_of, make_counter
+from tagwire.counter import COUNTER_MAX, generation_of, make_counter
 from tagwire.provision import Provision, encode_provision
+
+_LARGEST = {"tag_id": TAG_ID_MAX, "generation": GENERATION_MAX, "company_id": 0xFFFF, "counter": COUNTER_MAX}
 
 
 class Done(NamedTuple):
@@ -39,21 +56,45 @@ def identify(board: Board) -> Found:
     values = board.run("whoami")
     about = values[0] if values and isinstance(values[0], dict) else {}
     release = about.get("release")
+    texts = {name: _said(about, name, str) for name in ("board", "fault")}
+    numbers = {name: _said(about, name, int) for name in ("tag_id", "generation", "company_id", "counter")}
     found = Found(
         chip=str(about.get("chip", "")),
         release=".".join(str(part) for part in release[:3]) if isinstance(release, list) else "unknown",
         machine=str(about.get("machine", "")),
         firmware=about.get("firmware") is True,
-        tag_id=about.get("tag_id"),
-        generation=about.get("generation"),
-        board=about.get("board"),
-        company_id=about.get("company_id"),
-        counter=about.get("counter"),
-        fault=about.get("fault"),
+        **texts,
+        **numbers,
     )
     if not found.chip:
         raise BoardError("The board does not tell its chip's id.", "a MicroPython for ESP32, 1.27 or later")
     return found
+
+
+def _said(about: dict[str, Any], name: str, kind: type) -> Any:
+    """One thing that a board says of itself, None when it says nothing. Raises BoardError for nonsense."""
+    value = about.get(name)
+    if value is None or (type(value) is kind and (not isinstance(value, int) or 0 <= value <= _LARGEST[name])):
+        return value
+    raise BoardError(f"The board says something impossible as its {name}.", "`tagsmith flash`, which makes it anew")
+
+
+def known_as(board: Board, found: Found, inventory: Inventory) -> Identity | None:
+    """What was last given to this board's chip, as the inventory knows it.
+
+    A tag that was imported without its chip is bound here, to the board that carries exactly its key.
+    """
+    known = inventory.of_chip(found.chip)
+    if found.tag_id is None or not found.firmware or (known is not None and known.state != REVOKED):
+        return known
+    carried = inventory.newest(found.tag_id)
+    if carried is None or carried.chip is not None or carried.state not in ON_BOARD:
+        return known
+    if carried.generation == found.generation and _reads_back(
+        board, inventory.provision_of(carried.tag_id, carried.generation)
+    ):
+        inventory.bind(carried.tag_id, carried.generation, found.chip)
+    return inventory.of_chip(found.chip)
 
 
 def provision_board(
@@ -75,8 +116,10 @@ def provision_board(
     limits = limits or Limits()
     if not found.firmware:
         raise BoardError("The board has MicroPython but not the tag's firmware.", "`tagsmith flash` on this port")
-    again = again or _rotation(inventory, found)
-    step = _step(inventory, found, again)
+    known = known_as(board, found, inventory)
+    if known is not None and known.state != REVOKED:
+        again = again or inventory.tag(known.tag_id).rotate
+    step = _step(inventory, found, known, again)
     tag_id, generation = step.tag_id, step.generation
     if step.action == CHECK and tag_id is not None:
         if _reads_back(board, inventory.provision_of(tag_id, generation)):
@@ -87,7 +130,9 @@ def provision_board(
     if tag_id is None:
         tag_id = new_id()
         newest = inventory.newest(tag_id)
-        generation = 0 if newest is None else newest.generation + 1
+        if newest is not None:  # a tag from elsewhere: its board may be ahead of what was imported
+            carried = found.generation if found.tag_id == tag_id else None
+            generation = max(newest.generation, carried or 0) + 1
     on_progress("write", 0.0)
     provision = inventory.begin(tag_id, generation, found.chip, again or "")
     board.run("store", [encode_provision(provision), make_counter(generation, 0)])
@@ -101,28 +146,29 @@ def provision_board(
     return _tested(board, inventory, tag_id, generation, found.chip, True, limits, on_progress)
 
 
-def _rotation(inventory: Inventory, found: Found) -> str | None:
-    """Why the tag that this board is shall get a new key, if it was marked so."""
-    identity = inventory.of_chip(found.chip)
-    return inventory.tag(identity.tag_id).rotate if identity is not None and identity.state != REVOKED else None
-
-
-def _step(inventory: Inventory, found: Found, again: str | None) -> Step:
+def _step(inventory: Inventory, found: Found, known: Identity | None, again: str | None) -> Step:
     carried = None if found.tag_id is None else inventory.newest(found.tag_id)
     try:
-        return next_step(found, inventory.of_chip(found.chip), carried, again=again is not None)
+        return next_step(found, known, carried, again=again is not None)
     except Refusal as refusal:
-        try_next = 'provision with --again "why", if that is what you want' if refusal.again else "a new board"
+        try_next = 'provision with --again "why", if that is what you want'
+        if not refusal.again and known is not None:
+            try_next = new_id_instead_of(known.tag_id)
+        elif carried is not None and carried.chip is None and carried.state in ON_BOARD:
+            try_next = f'--again "why" with --id {carried.tag_id} for a new key, or without it for a new tag'
         raise InventoryError(str(refusal), try_next) from None
 
 
 def _reads_back(board: Board, provision: Provision) -> bool:
     """Whether the board's flash holds exactly this identity, and a counter of its generation in each place."""
     values = board.run("check")
-    if not values or values[0].get("provision") != hashlib.sha256(encode_provision(provision)).hexdigest():
+    said = values[0] if values and isinstance(values[0], dict) else {}
+    if said.get("provision") != hashlib.sha256(encode_provision(provision)).hexdigest():
         return False
-    limits = values[0]["limits"]
-    return None not in limits and all(generation_of(limit) == provision.generation for limit in limits)
+    limits = said.get("limits")
+    return isinstance(limits, list) and all(
+        type(limit) is int and generation_of(limit) == provision.generation for limit in limits
+    )
 
 
 def run_selftest(

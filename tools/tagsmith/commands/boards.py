@@ -33,7 +33,7 @@ from tagsmith.inventory import Inventory, Order
 from tagsmith.lifecycle import READY, REVOKED
 from tagsmith.orders import DEFAULT_BOARD, TEST_COMPANY_ID
 from tagsmith.output import note, progress, result
-from tagsmith.provision import identify, provision_board, run_selftest
+from tagsmith.provision import identify, known_as, provision_board, run_selftest
 from tagsmith.rawrepl import BAUD, board_on
 
 
@@ -72,13 +72,24 @@ def provision(
     with Inventory(inventory) as stock:
 
         def new_id() -> int:
-            if wanted is None or all(row.tag_id != wanted for row in stock.tags(state="planned")):
+            if wanted is None or not stock.has(wanted):
                 return stock.new_tag(order, wanted)
+            newest = stock.newest(wanted)
+            if newest is not None and newest.chip is None and newest.state != REVOKED and not again:
+                raise InventoryError(
+                    f"{tag_name(wanted).capitalize()} was imported with a key that this board does not carry.",
+                    'the board that has it, or --again "why" to give it a new key on this one',
+                )
+            if newest is not None and (newest.chip is not None or newest.state == REVOKED):
+                raise InventoryError(
+                    f"{tag_name(wanted).capitalize()} is taken by another board or revoked.",
+                    f"`tagsmith inventory show {wanted}`, or another id",
+                )
             return wanted
 
         with board_on(port, baud) as live, progress(as_json=json) as show:
             found = identify(live)
-            known = stock.of_chip(found.chip)
+            known = known_as(live, found, stock)
             if wanted is not None and known is not None and known.state != REVOKED and known.tag_id != wanted:
                 raise InventoryError(
                     f"This board is {tag_name(known.tag_id)}, not {wanted}.",
@@ -194,7 +205,7 @@ def wipe(
     """
     with Inventory(inventory) as stock, board_on(port, baud) as live:
         found = identify(live)
-        known = stock.of_chip(found.chip)
+        known = known_as(live, found, stock)
         if not yes:
             name = "a board without identity" if found.tag_id is None else tag_name(found.tag_id)
             raise InventoryError(f"{port} is {name}; nothing was wiped.", "the same command with --yes")
