@@ -170,6 +170,8 @@ def decode_batch(data: bytes) -> Batch:
     count, encoded = item[6], item[7]
     if type(count) is not int or not 1 <= count <= MAX_SAMPLES or not isinstance(encoded, dict):
         raise DecodeError(REASON_FORMAT, f"a batch of {count!r} samples")
+    if any(type(column_id) is not int for column_id in encoded):  # False and 0.0 would pass for 0
+        raise DecodeError(REASON_FORMAT, "a column id that is no integer")
     columns = decode_table(encoded, count)
     return Batch(hub, sequence, created_s, clock, None if position is None else tuple(position), columns)
 

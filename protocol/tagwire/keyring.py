@@ -6,6 +6,7 @@ JSON lines, one tag each; SPEC.md, "Keyring", is the authority. It holds derived
 import json
 import os
 import tempfile
+from binascii import unhexlify
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,7 +160,7 @@ def _integer(row: dict[str, Any], name: str, largest: int) -> int:
 def _key(row: dict[str, Any], name: str) -> bytes:
     value = row.get(name)
     try:
-        key = bytes.fromhex(value)  # type: ignore[arg-type]
+        key = unhexlify(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise _wrong(f"{name} is not hexadecimal" if name in row else f"no {name}") from None
     if len(key) != KEY_BYTES:

@@ -164,6 +164,7 @@ def batches() -> Case:
 
     bomb = b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little") + b"\x01\x00\x00"
     unsized = b"\x28\xb5\x2f\xfd\x00\x00\x19\x00\x00" + bytes(3)
+    stored = zstd_stored(bytes(3))
     split = bytes([NOTHING, SPLIT]) + signed(1)
     zstd = bytes([NOTHING, SPLIT_ZSTD]) + signed(1)
     bad: dict[str, bytes] = {
@@ -190,6 +191,10 @@ def batches() -> Case:
         "more samples than values": build(three, Way(), count=4),
         "fewer samples than values": build(three, Way(), count=2),
         "a column is text": build(three, Way(), columns={0: "text"}),
+        "a column twice": plain.replace(b"\xae\x00", b"\xaf\x0d" + cbor2.dumps(groups([0])) + b"\x00", 1),
+        "a column id is a boolean": plain.replace(b"\xae\x00", b"\xae\xf4", 1),
+        "a column id is text": build(three, Way(), columns={"x": b""}),
+        "an element nested five deep": b"\x89" + plain[1:] + b"\x81" * 4 + b"\x01",
         "a column is missing": build(three, Way(), columns={13: None}),
         "a column is empty": build(three, Way(), columns={0: b""}),
         "no groups": spoilt(0, unsigned(0)),
@@ -233,14 +238,22 @@ def batches() -> Case:
         "runs that are too long": spoilt(8, bytes([NOTHING, RUNS]) + unsigned(1) + listed([3]) + listed([1])),
         "runs inside runs": spoilt(8, bytes([NOTHING, RUNS]) + unsigned(1) + listed([2], RUNS) + listed([1])),
         "zstd that is none": spoilt(8, zstd + unsigned(4) + b"none"),
-        "zstd with bytes behind it": spoilt(8, zstd + unsigned(17) + zstd_stored(bytes(3)) + b"\x00"),
+        "zstd with bytes behind it": spoilt(8, zstd + unsigned(len(stored) + 1) + stored + b"\x00"),
         "zstd that promises a terabyte": spoilt(8, zstd + unsigned(len(bomb)) + bomb),
         "zstd without its content size": spoilt(8, zstd + unsigned(len(unsized)) + unsized),
         "a foreign column out of range": build([[*row, 256] for row in three], Way()),
         "a foreign column that is text": spoilt(15, "text"),
     }
-    ignored = {
+    long_one = b"\x80" * 5 + b"\x00"  # the varint of 0 in six bytes
+    longest = zstd_stored(3 * long_one)
+    also = {
         "an unknown column": build(three, Way(), here, columns={99: b"\xff\xff"}),
+        "an unknown column that is no byte string": build(three, Way(), columns={99: [1, {"a": 2.5}]}),
+        "a varint in more bytes than it needs": spoilt(8, b"\x00\x00\x82\x00"),
+        "zstd of 6 bytes a value": spoilt(8, zstd + unsigned(len(longest)) + longest),
+        "patches are not shifted": spoilt(
+            8, b"\x0c" + unsigned(3) + listed([0, 0, 0]) + listed([1, 1, 1]) + listed([0, 0, 0])
+        ),
         "a further header element": b"\x89" + plain[1:] + b"\x63new",
     }
     return {
@@ -264,6 +277,6 @@ def batches() -> Case:
         "foreign": [
             {"name": "own tag and two of another maker's", "batch": build(foreign, Way(TAG)).hex(), "rows": foreign}
         ],
-        "same": [{"name": name, "batch": data.hex(), "rows": three} for name, data in ignored.items()],
+        "same": [{"name": name, "batch": data.hex(), "rows": three} for name, data in also.items()],
         "bad": [{"name": name, "batch": data.hex()} for name, data in bad.items()],
     }

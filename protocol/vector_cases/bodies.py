@@ -88,6 +88,7 @@ def bodies() -> Case:
     ]
     return {
         "about": "Sample bodies. encode: reading -> codes -> body -> read_back. decode: body -> codes -> read_back. "
+        "The time of a reading is Unix time, that of read_back what a body says: modulo 4,096 s. "
         "resolve: time_mod_s and the receiver's now_s -> time_s.",
         "encode": encode,
         "decode": decode,

@@ -37,8 +37,10 @@ def bundles() -> Case:
     digest = sha256(b"").hexdigest()
     refuse = {
         "not a bundle": (b"PK\x03\x04", "format"),
+        "not a bundle, and cut short": (b"tagstuck", "format"),
+        "cut short in its magic": (good[:5], "length"),
         "a future format": (good[:8] + b"\x02" + good[9:], "version"),
-        "a manifest beyond 8 KiB": (good[:9] + b"\x01\x20" + good[11:], "format"),
+        "a manifest beyond 8 KiB, before its length is looked at": (good[:9] + b"\x01\x20", "format"),
         "manifest changed": (good.replace(b"1.2.0", b"1.2.1"), "signature"),
         "signature changed": (good[: head - 1] + bytes([good[head - 1] ^ 1]) + good[head:], "signature"),
         "another signer": (_bundle(_manifest(), "a stranger"), "signature"),
@@ -46,6 +48,12 @@ def bundles() -> Case:
         "a newer MicroPython": (_bundle(_manifest(micropython=[1, 29])), "board"),
         "a file changed": (good[:-1] + bytes([good[-1] ^ 1]), "hash"),
         "truncated": (good[:-1], "length"),
+        "truncated in its signature": (good[: head - 1], "length"),
+        "a file changed and a byte too many": (good[:-1] + bytes([good[-1] ^ 1]) + b"\x00", "hash"),
+        "the first file changed, the second truncated": (
+            good[:head] + bytes([good[head] ^ 1]) + good[head + 1 : -1],
+            "hash",
+        ),
         "a byte too many": (good + b"\x00", "length"),
         "not JSON": (_bundle(b"{"), "format"),
         "a foreign key": (_bundle(_manifest(more=1)), "format"),

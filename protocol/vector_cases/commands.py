@@ -27,7 +27,7 @@ def _memory(number: int, status: int, detail: bytes = b"") -> bytes:
 
 
 def _receiver() -> list[Case]:
-    """One tag, step by step. It answers every command that it carries out with status 0 and the detail 'ok'."""
+    """One tag, step by step."""
     first, fourth = _command(FIRST), _command(FIRST + 3, 1, NOW_S, b'{"interval_s":600}')
     late = _command(FIRST + 9, 2, NOW_S - 1)
     done = _reply(FIRST, 0, b"ok")
@@ -43,9 +43,12 @@ def _receiver() -> list[Case]:
         ("number changed", late[:1] + b"\xff" + late[2:], NOW_S, 3, b""),
         ("a reply is no command", _reply(FIRST + 4, 0), NOW_S, 3, b""),
         ("truncated", late[:-1], NOW_S, 3, b""),
-        ("too short", late[:17], NOW_S, 3, b""),
+        ("shorter than a header and a MIC", late[:12], NOW_S, 3, b""),
+        ("no opcode and expiry", reference.seal_envelope(KEY, TAG_ID, FIRST + 4, True, b"\x02"), NOW_S, 3, b""),
+        ("too short, of a future version", b"\x02" + late[1:17], NOW_S, 3, b""),
         ("too long", late + bytes(193), NOW_S, 3, b""),
         ("a future version", b"\x02" + late[1:], NOW_S, 11, b""),
+        ("in its last second", _command(FIRST + 5, expires_s=NOW_S), NOW_S, 0, _reply(FIRST + 5, 0, b"ok")),
         ("expired", late, NOW_S, 5, _reply(FIRST + 9, 5)),
         ("expired, and asked again with the clock set back", late, NOW_S - 9, 5, _reply(FIRST + 9, 5)),
     ]
@@ -65,9 +68,12 @@ def commands() -> Case:
         "update": (5, bytes(range(32)) + (12_345).to_bytes(4, "little")),
         "the longest": (1, bytes(192)),
     }
-    floors = [{"hub_id": 5, "epoch": 300}, {"hub_id": 0xFFFF_FFFF, "epoch": 200}]
+    floors = [{"hub_id": 4, "epoch": 100}, {"hub_id": 5, "epoch": 300}, {"hub_id": 0xFFFF_FFFF, "epoch": 200}]
     return {
-        "about": "Commands of the platform under K_platform of one tag; see SPEC.md, 'Commands'.",
+        "about": "Commands of the platform under K_platform of one tag; see SPEC.md, 'Commands'. receiver: one tag's "
+        "sequence, with nothing stored before it. This tag carries out every command with status 0 and the detail "
+        "'ok'; the reply to one that has expired has no detail. `status` is for the hub, `reply` the sealed one, '' "
+        "for none.",
         "keys": {
             "root_key": ROOT_KEY.hex(),
             "tag_id": TAG_ID,
@@ -115,6 +121,8 @@ def commands() -> Case:
             "permits": [
                 {"hub_id": hub_id, "epoch": epoch, "now_s": now_s, "permitted": permitted}
                 for hub_id, epoch, now_s, permitted in (
+                    (4, 199, None, False),
+                    (4, 200, None, True),
                     (5, 299, None, False),
                     (5, 300, None, True),
                     (6, 199, None, False),

@@ -1,6 +1,6 @@
 """History blocks: what a tag sends for some records, and blocks that are none."""
 
-from tagwire.reference_history import NOT_AVAILABLE, RECORD, Record, build_block
+from tagwire.reference_history import NOT_AVAILABLE, RECORD, Record, build_block, shape_of, sized
 from vector_cases.subject import NOW_S, Case
 
 FIRST = 0x0100_0FFE
@@ -37,6 +37,14 @@ def _case(name: str, records: list[Record]) -> Case:
         "records": [[record[field] for field in RECORD] for record in records],
         "block": build_block(records).hex(),
     }
+
+
+def _by_hand(bits: str, samples: int) -> bytes:
+    """A block that `build_block` would not make."""
+    filled = bits + "0" * (-len(bits) % 8)
+    return (
+        FIRST.to_bytes(4, "little") + samples.to_bytes(2, "little") + int(filled, 2).to_bytes(len(filled) // 8, "big")
+    )
 
 
 def histories() -> Case:
@@ -76,8 +84,14 @@ def histories() -> Case:
     partial[6] = {**nothing, "counter": partial[6]["counter"]}
     block = build_block(still[:5])
     no_gap = build_block([STILL, {**STILL, "counter": FIRST + 2}])
+    shapes = [{**nothing, "counter": FIRST + i, "battery": battery} for i, battery in enumerate((1, 2, 3, 2, 1))]
+    in_full = "".join("1110" + shape_of(record) for record in shapes[:4]) + "110"  # the fourth names what is kept
+    present = f"1110{shape_of({**nothing, 'temperature': 0, 'humidity': 0})}{2047:b}{255:b}" + "0" + "00"
+    unknown = [{**nothing, "counter": FIRST + i} for i in (0, 1)]
+    plain = "1110" + shape_of(nothing)
     return {
-        "about": "History blocks. A record is [" + ", ".join(RECORD) + "], in wire codes; time in units of 4 s.",
+        "about": "History blocks. A record is [" + ", ".join(RECORD) + "], in wire codes; time in units of 4 s. "
+        "decode: what no encoder writes, but a decoder takes.",
         "valid": [
             _case("at rest", still),
             _case("on the road", moving),
@@ -95,6 +109,13 @@ def histories() -> Case:
                 [{**record, "time": record["time"] - 500 * (i > 4)} for i, record in enumerate(still[:9])],
             ),
         ],
+        "decode": [
+            {"name": name, "records": [[record[field] for field in RECORD] for record in records], "block": block.hex()}
+            for name, records, block in (
+                ("a shape in full that is kept moves to the front", shapes, _by_hand(in_full, 5)),
+                ("columns that are present with 'not available'", unknown, _by_hand(present, 2)),
+            )
+        ],
         "refuse": [
             {"name": name, "block": data.hex(), "reason": "format"}
             for name, data in {
@@ -109,6 +130,8 @@ def histories() -> Case:
                 "bits after the last sample": block[:-1] + bytes([block[-1] | 1]),
                 "a gap before the first sample": b"\x00\x00\x00\x00\x01\x00" + b"\xf0" + bytes(20),
                 "a shape that was not sent": b"\x00\x00\x00\x00\x01\x00" + bytes(20),
+                "a gap of 1": _by_hand(plain + "1111" + sized(1) + "0", 2),
+                "two gaps in a row": _by_hand(plain + ("1111" + sized(5)) * 2 + "0", 2),
                 "a gap that is cut off": no_gap[:4] + b"\x03\x00" + no_gap[6:-1] + b"\xff",
             }.items()
         ],

@@ -34,6 +34,11 @@ def provisioning() -> Case:
     ]
     good.append({"name": "a key from the future", "file": changed(colour="red"), "values": values})
     good.append({"name": "without the last newline", "file": changed()[:-1], "values": values})
+    good.append({"name": "root key in capitals", "file": changed(root_key=ROOT_KEY.hex().upper()), "values": values})
+    twice = file('{"generation": 7, ' + json.dumps(values)[1:])
+    good.append({"name": "of a key that comes twice the last one counts", "file": twice, "values": values})
+    room = 4_096 - len(changed(pad=""))
+    good.append({"name": "4,096 bytes", "file": changed(pad="x" * room), "values": values})
     without_id = {key: value for key, value in values.items() if key != "tag_id"}
     bad = {
         "empty": "",
@@ -43,6 +48,8 @@ def provisioning() -> Case:
         "wrong CRC": file(json.dumps(values), 0),
         "CRC in capitals": changed().split("\n")[0] + "\n" + changed().split("\n")[1].upper() + "\n",
         "not JSON": file("{"),
+        "4,097 bytes": changed(pad="x" * (room + 1)),
+        "board of 33 characters": changed(board="x" * 33),
         "not an object": file("[]"),
         "another format": changed(format="tagstack-provision/2"),
         "no tag id": file(json.dumps(without_id)),
@@ -59,7 +66,8 @@ def provisioning() -> Case:
         "a setting is an object": changed(settings={"a": {}}),
         "a setting is a fraction": changed(settings={"a": 1.5}),
     }
-    counters = [
+    latin = json.dumps({**values, "board": "b"}).encode().replace(b'"b"', b'"\xe9"')
+    counters: list[Case] = [
         {"counter": n, "blob": (n.to_bytes(4, "little") + crc32(n.to_bytes(4, "little")).to_bytes(4, "little")).hex()}
         for n in (0, 1, 0x0100_0000, 0x0123_4567, 0xFFFF_FFFE)
     ]
@@ -75,6 +83,7 @@ def provisioning() -> Case:
     bad_entries: dict[str, Any] = {
         "beacon_key has 15 bytes, not 16": {**entry, "beacon_key": key[2:]},
         "beacon_key is not hexadecimal": {**entry, "beacon_key": "zz" * 16},
+        "id_key is not hexadecimal": {**entry, "id_key": "11 " * 16},
         "no beacon_key": {"id": 1, "generation": 0},
         "no id": {"generation": 0, "beacon_key": key},
         "id is not an integer within 0 to 4294967295": {**entry, "id": "7"},
@@ -91,9 +100,11 @@ def provisioning() -> Case:
     }
     return {
         "about": "Provisioning files, the 8 bytes of a persisted counter, and keyring lines; all that is bad has the "
-        "reason 'format', and for keyring lines the name is the detail.",
+        "reason 'format'. bad_bytes: files that are no UTF-8, in hexadecimal. The names of bad keyring lines are the "
+        "detail that ours gives; only the reason is part of the format.",
         "good": good,
         "bad": [{"name": name, "file": text} for name, text in bad.items()],
+        "bad_bytes": [{"name": "invalid UTF-8", "file": (latin + b"\n%08x\n" % crc32(latin)).hex()}],
         "counters": counters,
         "bad_counters": [
             {"name": "one bit flipped", "blob": "66" + blob[2:]},

@@ -18,7 +18,7 @@ def receiver() -> Case:
             ("the same low half means 65,536 later", 42, 42, 0x1002A),
             ("the low half wraps", 0x1FFFF, 0, 0x20000),
             ("in generation 3", 0x0300_0005, 6, 0x0300_0006),
-            ("leaves its generation: not to be tried", 0x03FF_FFFF, 0, 0x0400_0000),
+            ("behind its generation's end: inferred, and then not tried", 0x03FF_FFFF, 0, 0x0400_0000),
         )
     ]
 
@@ -57,6 +57,7 @@ def receiver() -> Case:
         steps: list[Case],
         before: int | None = None,
         until_s: int | None = None,
+        expires_s: int | None = None,
     ) -> Case:
         entry: Case = {"id": TAG_ID, "generation": generation, **keys(generation)}
         if before is not None:
@@ -65,6 +66,8 @@ def receiver() -> Case:
                 entry["previous"]["expires_s"] = until_s
         if last is not None:
             entry["last_counter"] = last
+        if expires_s is not None:
+            entry["expires_s"] = expires_s
         return {"name": name, "keyring": entry, "steps": steps}
 
     def keys(generation: int) -> Case:
@@ -82,7 +85,7 @@ def receiver() -> Case:
             None,
             [
                 step("accepted", 5, unconfirmed=True),
-                step("repeat", 5, unconfirmed=True),
+                step("repeat", 5),
                 step("accepted", 6, unconfirmed=False),
                 step("repeat", 6),
                 step("repeat", 6, hints=0x10),
@@ -95,8 +98,8 @@ def receiver() -> Case:
             100,
             [
                 step("repeat", 100),
-                step("accepted", 101),
-                step("accepted", 105),
+                step("accepted", 101, unconfirmed=True),
+                step("accepted", 105, unconfirmed=False),
                 step("replayed", 103),
                 step("accepted", 106),
             ],
@@ -109,6 +112,38 @@ def receiver() -> Case:
         ),
         run("a high half that is far away is found", 0, None, [step("accepted", 0x420007), step("accepted", 0x420008)]),
         run("65,536 samples missed", 0, 10, [step("accepted", 0x1000A)]),
+        run(
+            "65,536 behind is replayed, further behind is not looked for",
+            0,
+            0x2_0005,
+            [step("replayed", 0x1_0006), step("forged", 6), step("accepted", 0x2_0006)],
+        ),
+        run(
+            "the last counter of a generation: the candidate is none, the counter below it is tried",
+            0,
+            0xFF_FFFF,
+            [step("repeat", 0xFF_FFFF), step("replayed", 0xFF_FFFE), step("forged", 0x0100_0000)],
+        ),
+        run(
+            "the counter below the candidate is of a generation that has ended",
+            1,
+            0x0100_0005,
+            [step("forged", 0xFF_0006), step("accepted", 0x0100_0006)],
+            before=0,
+        ),
+        run(
+            "an entry that expires",
+            0,
+            None,
+            [
+                step("accepted", 5, now_s=NOW_S + 99),
+                step("repeat", 5, now_s=NOW_S + 100),
+                step("expired", 6, now_s=NOW_S + 100),
+                step("expired", 6, key=OTHER_KEY, now_s=NOW_S + 100),
+                step("unknown", 6, tag_id=TAG_ID + 1, now_s=NOW_S + 100),
+            ],
+            expires_s=NOW_S + 100,
+        ),
         run(
             "forgeries change nothing",
             0,
@@ -182,7 +217,7 @@ def receiver() -> Case:
                 step("accepted", 5, epoch=epoch + 1, now_s=NOW_S + 1_024),
                 step("repeat", 5, epoch=epoch + 2, now_s=NOW_S + 2_048),
                 step("accepted", 6, now_s=NOW_S + 2_048),
-                step("replayed", 4, epoch=epoch, now_s=NOW_S + 2_048),
+                step("replayed", 4, epoch=epoch + 1, now_s=NOW_S + 2_048),
             ],
         ),
         run(
@@ -212,10 +247,24 @@ def receiver() -> Case:
         ),
         run("a generation that the keyring does not hold", 1, None, [step("forged", 0x0200_0000), step("forged", 3)]),
     ]
+    guess = step("forged", 9, key=OTHER_KEY)
     return {
-        "about": "infer: the counter that a receiver tries first. runs: one with this keyring entry alone hears the "
-        "steps in order, at `now_s`; `expect` is accepted, repeat, replayed (authentic, not newer) or the reason for "
-        "the refusal; `unconfirmed` and `alarm` where they are given.",
+        "about": "infer: the smallest counter above `last` with these low 16 bits, which a receiver tries first; the "
+        "last one lies behind its generation's end and is then not tried. runs: a receiver with this keyring entry "
+        "alone hears the steps in order, at `now_s`; `expect` is accepted, repeat, replayed (authentic, not newer), "
+        "service (counted, no sample) or the reason for the refusal; an accepted sample has `unconfirmed` and `alarm` "
+        "where they are given. budget: likewise, each step heard `times` times; the numbers are those of our budget.",
         "infer": infer,
         "runs": runs,
+        "budget": run(
+            "what searches ends in `budget`, what fits at once does not, and a second later there is room again",
+            0,
+            None,
+            [
+                {**guess, "times": 200},
+                {**guess, "times": 3, "expect": "budget"},
+                step("accepted", 5, times=1),
+                {**guess, "now_s": NOW_S + 1, "times": 1},
+            ],
+        ),
     }

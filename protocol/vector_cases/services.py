@@ -15,7 +15,7 @@ def services() -> Case:
         ("battery low, the next counter is known", 6, [255, 255, 255], 255, 4_200, 0xFFFFFF, 0xFFFF_FFFF, 0xFFFF),
         ("a reason of a later version", 200, [2, 0, 0], 1, 3_000, 60, TAG_ID, 42),
     )
-    good = []
+    good: list[Case] = []
     for name, reason, version, board, battery_mv, uptime_s, tag_id, counter_low in rows:
         beacon = reference.service(reason, version, board, battery_mv, uptime_s, tag_id, counter_low)
         values = {"reason": reason, "version": version, "board": board, "battery": battery_mv, "uptime_s": uptime_s}
@@ -34,8 +34,8 @@ def services() -> Case:
         ("kind 3", bytes([0x0D]) + plain[1:], "kind"),
     ]
     return {
-        "about": "Service beacons: unsealed, and never samples. same: these read as the second good one. bad: with the "
-        "reason for the refusal.",
+        "about": "Service beacons: unsealed, and never samples. same: these read as the second good one; a private id "
+        "is no tag id, so that tag_id and counter_low are 0. bad: with the reason for the refusal.",
         "good": good,
         "same": [{"name": name, "beacon": data.hex()} for name, data in same],
         "bad": [{"name": name, "beacon": data.hex(), "reason": reason} for name, data, reason in bad],

@@ -57,9 +57,51 @@ def _refused() -> list[Case]:
         "too long": (one + bytes(244), "length"),
         "a future version": (bytes([one[0] + 1]) + one[1:], "version"),
         "a future type": (bytes([0x11]) + one[1:], "kind"),
+        "a future type, too short": (b"\x11", "kind"),
         "not sealed": (WELCOME, "kind"),
+        "neither sealed nor a whole welcome": (WELCOME[:8], "length"),
     }
     return [{"name": name, "frame": frame.hex(), "reason": reason} for name, (frame, reason) in frames.items()]
+
+
+REFUSED = bytes(reference.Refused.build({"byte0": reference.byte0("refused"), "status": 2}))
+
+
+def _clear() -> dict[str, list[Case]]:
+    """The frames that open a session: read, refused, and what a tag answers."""
+    good: list[Case] = [
+        {"name": "hello", "frame": HELLO.hex(), "hub_id": HUB_ID, "epoch": EPOCH, "hub_random": HUB_RANDOM.hex()},
+        {"name": "welcome", "frame": WELCOME.hex(), "tag_random": TAG_RANDOM.hex()},
+        {"name": "refused", "frame": REFUSED.hex(), "status": 2},
+    ]
+    bad = {
+        "empty": (b"", "length"),
+        "hello, truncated": (HELLO[:-1], "length"),
+        "hello, too long": (HELLO + b"\x00", "length"),
+        "welcome, truncated": (WELCOME[:-1], "length"),
+        "refused without a status": (REFUSED[:1], "length"),
+        "version 2": (b"\x02" + HELLO[1:], "version"),
+        "version 0": (b"\x00" + HELLO[1:], "version"),
+        "type 4": (b"\x11" + HELLO[1:], "kind"),
+        "a bit that is 0 so far": (b"\x21" + HELLO[1:], "kind"),
+    }
+    answers = {
+        "hello": (HELLO, WELCOME),
+        "version 2, of any length": (b"\x02", b"\x09\x0b"),
+        "another hub": (b"\x01\x07" + HELLO[2:], REFUSED),
+        "another epoch": (HELLO[:5] + b"\xff\xff" + HELLO[7:], REFUSED),
+    }
+    return {
+        "clear": good,
+        "bad_clear": [{"name": name, "frame": data.hex(), "reason": reason} for name, (data, reason) in bad.items()],
+        "answers": [
+            {"name": name, "hub": hello.hex(), "tag": answer.hex()} for name, (hello, answer) in answers.items()
+        ],
+    }
+
+
+def _listed(*messages: tuple[str, bytes]) -> list[list[object]]:
+    return [[reference.MESSAGES[kind], value.hex()] for kind, value in messages]
 
 
 def _whole() -> Case:
@@ -68,38 +110,50 @@ def _whole() -> Case:
     wanted = [(FIRST, FIRST + 4), (FIRST + 6, FIRST + 9)]
     newest = FIRST + 6
     hub = [
-        reference.build_messages(
-            ("history", reference.build_ranges(wanted)), ("credit", b"\x08"), ("identify", b"\x05")
-        ),
-        reference.build_messages(("settled", reference.build_ranges([(FIRST, FIRST + 2)]))),
+        [("history", reference.build_ranges(wanted)), ("credit", b"\x08"), ("identify", b"\x05")],
+        [("settled", reference.build_ranges([(FIRST, FIRST + 2)]))],
     ]
     tag = [
-        reference.build_messages(
+        [
             ("state", bytes(reference.State.build({"newest": newest, "unsettled": 5}))),
             ("reply", bytes(reference.Reply.build({"message": 0x05, "status": 0, "sealed": b""}))),
-        ),
-        reference.build_messages(
+        ],
+        [
             ("block", build_block([records[i] for i in (0, 1, 2, 4)])),
             ("never_made", reference.build_ranges([(FIRST + 4, FIRST + 4)])),
             ("gone", reference.build_ranges([(FIRST + 3, FIRST + 3)])),
             ("end", _u32(newest)),
-        ),
-        reference.build_messages(("reply", bytes(reference.Reply.build({"message": 3, "status": 0, "sealed": b""})))),
+        ],
+        [("reply", bytes(reference.Reply.build({"message": 3, "status": 0, "sealed": b""})))],
     ]
-    sealed_hub = [
-        reference.seal_frame(SESSION_KEY, TAG_ID, i, True, plaintext).hex() for i, plaintext in enumerate(hub)
-    ]
-    sealed_tag = [
-        reference.seal_frame(SESSION_KEY, TAG_ID, i, False, plaintext).hex() for i, plaintext in enumerate(tag)
-    ]
+
+    def sealed(frames: list[list[tuple[str, bytes]]], towards_tag: bool) -> list[str]:
+        plaintexts = [reference.build_messages(*messages) for messages in frames]
+        return [
+            reference.seal_frame(SESSION_KEY, TAG_ID, i, towards_tag, each).hex() for i, each in enumerate(plaintexts)
+        ]
+
+    sealed_hub, sealed_tag = sealed(hub, True), sealed(tag, False)
     return {
-        "about": "The hub writes each frame of `hub`; the tag answers with the frames listed beside it.",
+        "about": f"The hub writes each frame of `hub`; the tag answers with the frames listed beside it. It asks for "
+        f"{wanted[0][0]} to {wanted[0][1]} and {wanted[1][0]} to {wanted[1][1]}; {FIRST + 5} is in the tag's journal, "
+        "is not asked for and never sent. hub_messages, tag_messages: what the sealed frames say.",
         "journal": [[record[name] for name in RECORD] for record in records],
         "gone": [FIRST + 3],
         "steps": [
             {"hub": HELLO.hex(), "tag": [WELCOME.hex()]},
-            {"hub": sealed_hub[0], "tag": sealed_tag[:2]},
-            {"hub": sealed_hub[1], "tag": sealed_tag[2:]},
+            {
+                "hub": sealed_hub[0],
+                "tag": sealed_tag[:2],
+                "hub_messages": _listed(*hub[0]),
+                "tag_messages": [_listed(*messages) for messages in tag[:2]],
+            },
+            {
+                "hub": sealed_hub[1],
+                "tag": sealed_tag[2:],
+                "hub_messages": _listed(*hub[1]),
+                "tag_messages": [_listed(*messages) for messages in tag[2:]],
+            },
         ],
     }
 
@@ -121,8 +175,8 @@ def sessions() -> Case:
         "33 of them": "21" + "0000" * 33,
         "a number in more bytes than it needs": "018000" + "00",
         "a number of six bytes": "01" + "808080808001" + "00",
-        "beyond 32 bits": "01" + "ffffffff0f" + "01",
-        "a range that ends beyond 32 bits": "01" + "00" + "8080808010",
+        "a range that ends beyond 32 bits": "01" + "ffffffff0f" + "01",
+        "a number beyond 32 bits": "01" + "00" + "8080808010",
     }
     status = bytes(reference.Reply.build({"message": 0x06, "status": 4, "sealed": b"envelope"}))
     messages = {
@@ -143,6 +197,12 @@ def sessions() -> Case:
             ["end", _u32(9)],
             ["reply", status],
         ],
+        "what a frame is not refused for: a time without quality, or with an unknown one, and what is opaque": [
+            ["time", bytes(5)],
+            ["time", bytes([0, 0, 0, 0, 4])],
+            ["command", b""],
+            ["block", b""],
+        ],
     }
     bad_messages = {
         "a type without a length": "05",
@@ -154,7 +214,10 @@ def sessions() -> Case:
         "17 of them": "050101" * 17,
     }
     return {
-        "about": "Sessions of one hub with one tag; see SPEC.md, 'Session'. All keys and frames are hexadecimal.",
+        "about": "Sessions of one hub with one tag; see SPEC.md, 'Session'. All keys and frames are hexadecimal. "
+        "clear: the frames that open a session; bad_clear: refused whoever gets them; answers: a tag's to each as the "
+        "first frame of a connection, where it knows the hub and epoch of `keys` alone. refuse: by a tag whose next "
+        "frame is number 1.",
         "keys": {
             "root_key": ROOT_KEY.hex(),
             "tag_id": TAG_ID,
@@ -165,6 +228,7 @@ def sessions() -> Case:
             "hub_key": HUB_KEY.hex(),
             "session_key": SESSION_KEY.hex(),
         },
+        **_clear(),
         "ranges": [
             {"name": name, "ranges": value, "bytes": reference.build_ranges(value).hex()}
             for name, value in ranges.items()

@@ -3,7 +3,7 @@ CPython (imported) and MicroPython (as a script). Each check returns how many ca
 
 import json
 import sys
-from binascii import unhexlify
+from binascii import hexlify, unhexlify
 
 from tagwire import bundle, command, history, messages, ranges, revocation, seal, session, tagend
 from tagwire.errors import DecodeError
@@ -38,9 +38,12 @@ def check_history(vectors):
             assert encoder.add(record), case["name"]
         same(encoder.finish(), block, case["name"])
         same(history.decode_block(block), records, case["name"])
+    for case in vectors["decode"]:
+        records = [record_of(values) for values in case["records"]]
+        same(history.decode_block(unhexlify(case["block"])), records, case["name"])
     for case in vectors["refuse"]:
         same(refused(history.decode_block, unhexlify(case["block"])), case["reason"], case["name"])
-    return len(vectors["valid"]) + len(vectors["refuse"])
+    return sum([len(vectors[group]) for group in ("valid", "decode", "refuse")])
 
 
 class JournalTag:
@@ -75,6 +78,7 @@ def check_session(vectors):
     same(hub_key, unhexlify(keys["hub_key"]), "hub key")
     key = session.session_key(hub_key, unhexlify(keys["hub_random"]), unhexlify(keys["tag_random"]))
     same(key, unhexlify(keys["session_key"]), "session key")
+    check_opening(vectors, hub_key, key)
     for case in vectors["ranges"]:
         same(ranges.encode_ranges(pairs(case["ranges"])), (unhexlify(case["bytes"]), []), case["name"])
         same(ranges.decode_ranges(unhexlify(case["bytes"])), pairs(case["ranges"]), case["name"])
@@ -102,16 +106,45 @@ def check_session(vectors):
     for case in vectors["refuse"]:
         same(refused(tag.open, unhexlify(case["frame"])), case["reason"], case["name"])
     check_whole_session(vectors["whole"], keys, hub_key)
-    return sum(
-        [len(vectors[group]) for group in ("ranges", "bad_ranges", "messages", "bad_messages", "frames", "refuse")]
-    )
+    groups = ("clear", "bad_clear", "answers", "ranges", "bad_ranges", "messages", "bad_messages", "frames", "refuse")
+    return sum([len(vectors[group]) for group in groups])
 
 
-def check_whole_session(whole, keys, hub_key):
+def tag_handshake(keys, hub_key):
     def key_for(hub_id, epoch):
         return hub_key if (hub_id, epoch) == (keys["hub_id"], keys["epoch"]) else None
 
-    handshake = session.TagHandshake(keys["tag_id"], key_for, lambda size: unhexlify(keys["tag_random"]))
+    return session.TagHandshake(keys["tag_id"], key_for, lambda size: unhexlify(keys["tag_random"]))
+
+
+def check_opening(vectors, hub_key, key):
+    """The frames in clear: what each says is what the hub's end sends, or makes of it."""
+    keys = vectors["keys"]
+    hello, welcome, declined = vectors["clear"]
+    hub = session.HubHandshake(keys["tag_id"], hub_key, hello["hub_id"], hello["epoch"], unhexlify(hello["hub_random"]))
+    same(hub.hello, unhexlify(hello["frame"]), "hello")
+    channel = hub.welcome(unhexlify(welcome["frame"]))
+    same(channel.seal(b""), session.Channel(key, keys["tag_id"], True).seal(b""), "welcome")
+    same(welcome["tag_random"], keys["tag_random"], "welcome")
+    same(unhexlify(declined["frame"])[1], declined["status"], "refused")
+    same(refused(hub.welcome, unhexlify(declined["frame"])), "refused", "refused")
+    for case in vectors["bad_clear"]:
+        same(refused(session.frame_type, unhexlify(case["frame"])), case["reason"], case["name"])
+    for case in vectors["answers"]:
+        same(tag_handshake(keys, hub_key).hello(unhexlify(case["hub"])), unhexlify(case["tag"]), case["name"])
+
+
+def said(channel, frame):
+    return [[kind, hexlify(value).decode()] for kind, value in messages.decode_messages(channel.open(unhexlify(frame)))]
+
+
+def check_whole_session(whole, keys, hub_key):
+    key = unhexlify(keys["session_key"])
+    at_tag, at_hub = session.Channel(key, keys["tag_id"], False), session.Channel(key, keys["tag_id"], True)
+    for step in whole["steps"][1:]:
+        same(said(at_tag, step["hub"]), step["hub_messages"], "whole session")
+        same([said(at_hub, frame) for frame in step["tag"]], step["tag_messages"], "whole session")
+    handshake = tag_handshake(keys, hub_key)
     end = tagend.TagEnd(handshake, JournalTag([record_of(values) for values in whole["journal"]], whole["gone"]))
     for step in whole["steps"]:
         end.receive(unhexlify(step["hub"]))

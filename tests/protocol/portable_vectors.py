@@ -177,13 +177,15 @@ def check_provision(vectors):
         same(provision.decode_provision(provision.encode_provision(wanted)), wanted, case["name"])
     for case in vectors["bad"]:
         same(refused(provision.decode_provision, case["file"].encode()), "format", case["name"])
+    for case in vectors["bad_bytes"]:
+        same(refused(provision.decode_provision, unhexlify(case["file"])), "format", case["name"])
     for case in vectors["counters"]:
         blob = unhexlify(case["blob"])
         same(provision.encode_counter(case["counter"]), blob, case["blob"])
         same(provision.decode_counter(blob), case["counter"], case["blob"])
     for case in vectors["bad_counters"]:
         same(refused(provision.decode_counter, unhexlify(case["blob"])), "format", case["name"])
-    return sum(len(vectors[group]) for group in ("good", "bad", "counters", "bad_counters"))
+    return sum(len(vectors[group]) for group in ("good", "bad", "bad_bytes", "counters", "bad_counters"))
 
 
 CHECKS = {
