@@ -18,6 +18,7 @@ from test_provision import check_after_interruptions
 
 from tagsmith import jobs
 from tagsmith.batch import BatchRun, Options, Row
+from tagsmith.command_line import main
 from tagsmith.compile import compile_files
 from tagsmith.errors import InventoryError
 from tagsmith.flash import plan_flash
@@ -70,6 +71,7 @@ def test_pulled_board_keeps_its_line_and_no_other_board_gets_its_id(new_board: N
     is_done, _ = run(inventory_path, [pulled])
     assert not is_done
     (bound,) = [job for job in lines(inventory_path) if job.state == jobs.WORKING]
+    assert (bound.attempts, bound.result != "") == (1, True), "the report says why, and after how many tries"
     run(inventory_path, [second, third])
     fourth = new_board(4)
     _, rows = run(inventory_path, [fourth])
@@ -78,6 +80,8 @@ def test_pulled_board_keeps_its_line_and_no_other_board_gets_its_id(new_board: N
     is_done, _ = run(inventory_path, [pulled])
     assert is_done
     assert carried(pulled) == bound.tag_id
+    made = next(job for job in lines(inventory_path) if job.tag_id == bound.tag_id)
+    assert (made.attempts, made.result) == (2, "")
     assert len({carried(board) for board in (pulled, second, third)}) == 3
 
 
@@ -192,6 +196,37 @@ def test_process_that_is_killed_goes_on(new_board: NewBoard, inventory_path: Pat
         assert {row.tag_id for row in inventory.tags(state="ready")} == {carried(board) for board in boards}
 
 
+def test_tag_that_is_marked_gets_its_new_key_although_its_line_is_ready(
+    new_board: NewBoard, inventory_path: Path
+) -> None:
+    boards = [new_board(number) for number in (1, 2, 3)]
+    run(inventory_path, boards)
+    marked = carried(boards[0])
+    with Inventory(inventory_path) as inventory:
+        inventory.rotate(marked, "yearly")
+    is_done, rows = run(inventory_path, boards)
+    assert is_done
+    assert (rows[boards[0].port].said, rows[boards[1].port].said) == ("", "since earlier")
+    with Inventory(inventory_path) as inventory:
+        assert [row.generation for row in inventory.tags()] == [int(row.tag_id == marked) for row in inventory.tags()]
+
+
+def test_line_whose_new_key_was_interrupted_is_not_ready(new_board: NewBoard, inventory_path: Path) -> None:
+    board = new_board()
+    run(inventory_path, [board])
+    with Inventory(inventory_path) as inventory:
+        inventory.rotate(1000, "yearly")
+    board.pulls_after_bytes = board.passed_bytes + 5_500
+    run(inventory_path, [board])
+    with Inventory(inventory_path) as inventory:
+        Batch(inventory, "b").begin(ORDERS)
+    assert lines(inventory_path)[0].state == jobs.WORKING
+    board.plug()
+    run(inventory_path, [board])
+    assert lines(inventory_path)[0].state == jobs.READY
+    assert carried(board) == 1000
+
+
 def test_batch_with_other_orders_is_refused(inventory_path: Path) -> None:
     with Inventory(inventory_path) as inventory:
         Batch(inventory, "b").begin(ORDERS)
@@ -201,7 +236,9 @@ def test_batch_with_other_orders_is_refused(inventory_path: Path) -> None:
         Batch(inventory, "c").begin(ORDERS[:2])
 
 
-def test_bare_boards_are_flashed_and_ready_ones_are_never_erased(inventory_path: Path, tmp_path: Path) -> None:
+def test_bare_boards_are_flashed_and_ready_ones_are_never_erased(
+    inventory_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     micropython = tmp_path / "micropython.bin"
     micropython.write_bytes(micropython_file())
     plan = plan_flash(micropython, compile_files(tag_files()), accept_unlisted=True)
@@ -223,6 +260,30 @@ def test_bare_boards_are_flashed_and_ready_ones_are_never_erased(inventory_path:
         BatchRun(inventory_path, "b", [again.port], options, said.append).run(ORDERS)
         assert "and ready" in said[-1].said
         assert "write" not in {row.stage for row in said}
+
+        words = ["flash", again.port, "--micropython", str(micropython), "--accept-unlisted", "--no-stub"]
+        with pytest.raises(SystemExit) as refused:
+            main([*words, "--inventory", str(inventory_path)])
+        assert refused.value.code == InventoryError.exit_code
+        assert "and ready" in capsys.readouterr().err
+        with Inventory(inventory_path) as inventory:
+            identity = inventory.of_chip("020000000001")
+            assert identity is not None
+            inventory.rotate(identity.tag_id, "yearly")
+
+        def boot(row: Row) -> None:
+            if row.stage == "connect":
+                again.boot()
+
+        BatchRun(inventory_path, "b", [again.port], options, boot).run(ORDERS)
+        made_again = decode_provision(read_image(again.boot().flash.read_bytes())[PROVISION_FILE])
+        assert (made_again.tag_id, made_again.generation) == (identity.tag_id, 1)
+
+    (tmp_path / "last").mkdir()
+    with BareBoard(tmp_path / "last", 1) as again:
+        with pytest.raises(SystemExit) as done:
+            main([words[0], again.port, *words[2:], "--inventory", str(inventory_path), "--yes"])
+        assert done.value.code == 0
 
 
 INTERRUPTED, PARTS = 200, 4  # in parts, so that several processors share them

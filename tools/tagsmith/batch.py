@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagsmith import jobs
-from tagsmith.errors import BenchError, BoardError, CheckError, InventoryError, PortError
+from tagsmith.errors import BenchError, BoardError, CheckError, PortError
 from tagsmith.esptool_program import DetectedChip
 from tagsmith.flash import DEFAULT_BAUD, FlashPlan, flash
 from tagsmith.inventory import Inventory, Order
 from tagsmith.jobs import Batch
-from tagsmith.lifecycle import READY
 from tagsmith.ports import listed
-from tagsmith.provision import Done, identify, provision_board
+from tagsmith.provision import Done, chip_id, identify, provision_board, refuse_ready
 from tagsmith.rawrepl import BAUD, board_on
 from tagsmith.selftest import Limits
 
@@ -128,9 +127,11 @@ class _Port:
         self._stop = stop
         self._attempt = 0
         self._tag_id: int | None = None
+        self._chip: str | None = None  # of the board that this try has reached
 
     def run(self) -> None:
-        while not self._stop.is_set() and not self._batch.is_done():
+        # Boards that stay in a jig are looked at even if every line is ready: a tag may be marked for a new key.
+        while not self._stop.is_set() and (self._options.once or not self._batch.is_done()):
             if not _is_present(self._port) and not self._options.once:
                 self._show("wait", 0.0, "for a board")
                 self._stop.wait(POLL_S)
@@ -149,17 +150,20 @@ class _Port:
         is_flashed = self._options.plan is None
         for attempt in range(1, self._options.attempts + 1):
             self._attempt = attempt
+            self._chip = None
             try:
                 if not is_flashed:
                     self._flash()
                     is_flashed = True
                 done = self._provision()
             except WORTH_A_RETRY as error:
+                self._note(error)
                 self._show("failed", 1.0, str(error))
                 if self._stop.is_set() or attempt == self._options.attempts:
                     return
                 self._stop.wait(RETRY_PAUSE_S)
             except BenchError as error:
+                self._note(error)
                 self._show("failed", 1.0, str(error))
                 return
             else:
@@ -173,6 +177,10 @@ class _Port:
                 self._show(state, 1.0, "; ".join(filter(None, (faults, stranger))))
                 return
 
+    def _note(self, error: BenchError) -> None:
+        if self._chip is not None:
+            self._batch.note_failure(self._chip, error.sentence)
+
     def _flash(self) -> None:
         assert self._options.plan is not None
         flash(
@@ -185,18 +193,24 @@ class _Port:
         )
 
     def _allow_erasing(self, chip: DetectedChip) -> None:
-        """A board that is ready, of this batch or from earlier, keeps what it has."""
-        identity = self._inventory.of_chip(chip.mac.replace(":", ""))
-        if identity is not None and identity.state == READY:
-            raise InventoryError(
-                f"This board is tag {identity.tag_id} and ready.",
-                "another board, or `tagsmith flash` for this one alone",
-            )
+        """A board that is ready, of this batch or from earlier, keeps what it has; but not if it gets a new key."""
+        self._chip = chip_id(chip)
+        refuse_ready(self._inventory, self._chip)
+        self._reopen_marked()
+
+    def _reopen_marked(self) -> None:
+        """The line of a tag that is marked for a new key is open again."""
+        assert self._chip is not None
+        identity = self._inventory.of_chip(self._chip)
+        if identity is not None and self._inventory.tag(identity.tag_id).rotate is not None:
+            self._batch.reopen(self._chip)
 
     def _provision(self) -> Done | None:
         self._show("connect", 0.0)
         with board_on(self._port, self._options.baud) as board:
             found = identify(board)
+            self._chip = found.chip
+            self._reopen_marked()
             job = self._batch.of_chip(found.chip)
             if job is not None and job.state == jobs.READY and job.tag_id == found.tag_id:
                 self._tag_id = job.tag_id

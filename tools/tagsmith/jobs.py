@@ -20,7 +20,8 @@ FAILED = "failed"  # the self test found a fault: repair the board and plug it i
 
 
 class Job(NamedTuple):
-    """One line of a batch. tag_id, chip: None while it waits for a board. result: for a person."""
+    """One line of a batch. tag_id, chip: None while it waits for a board. attempts: tries on its board, failed ones
+    too. result: what the last one found, for a person."""
 
     line: int
     order: Order
@@ -52,8 +53,8 @@ class Batch:
                         f"Batch {self.name} was begun with other orders.", "another --name, or the file as it was"
                     )
                 self._connection.execute(
-                    "UPDATE job SET state = ? WHERE batch = ? AND state = ? AND tag_id IN "
-                    "(SELECT tag_id FROM identity WHERE state = ?)",
+                    "UPDATE job SET state = ?, result = '' WHERE batch = ? AND state = ? AND tag_id IN "
+                    "(SELECT tag_id FROM identity JOIN tag USING (tag_id) WHERE state = ? AND rotate IS NULL)",
                     (READY, self.name, WORKING, lifecycle.READY),
                 )
                 return
@@ -103,6 +104,21 @@ class Batch:
         self._connection.execute(
             "UPDATE job SET state = ?, result = ?, attempts = attempts + 1, changed_s = ? WHERE (batch, chip) = (?, ?)",
             (state, result, self._now_s(), self.name, chip),
+        )
+
+    def note_failure(self, chip: str, reason: str) -> None:
+        """Why a try on this chip's line ended early; the line stays as it is, and a ready one says nothing."""
+        self._connection.execute(
+            "UPDATE job SET result = ?, attempts = attempts + 1, changed_s = ? WHERE (batch, chip) = (?, ?) "
+            "AND state <> ?",
+            (reason, self._now_s(), self.name, chip, READY),
+        )
+
+    def reopen(self, chip: str) -> None:
+        """This chip's line, if it has one, is worked on once more: its tag gets a new key."""
+        self._connection.execute(
+            "UPDATE job SET state = ?, changed_s = ? WHERE (batch, chip) = (?, ?)",
+            (WORKING, self._now_s(), self.name, chip),
         )
 
     def release(self, line: int, why: str) -> None:

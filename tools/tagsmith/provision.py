@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tagsmith.errors import BoardError, CheckError, InventoryError
+from tagsmith.esptool_program import DetectedChip
 from tagsmith.identity import TAG_ID_MAX
 from tagsmith.inventory import Inventory, new_id_instead_of
 from tagsmith.lifecycle import (
@@ -95,6 +96,21 @@ def known_as(board: Board, found: Found, inventory: Inventory) -> Identity | Non
     ):
         inventory.bind(carried.tag_id, carried.generation, found.chip)
     return inventory.of_chip(found.chip)
+
+
+def chip_id(chip: DetectedChip) -> str:
+    """What MicroPython on this chip will call it, from what esptool calls it."""
+    return chip.mac.replace(":", "")
+
+
+def refuse_ready(inventory: Inventory, chip: str) -> None:
+    """Keeps a tag that works from being erased; one that is marked for a new key may be. Raises InventoryError."""
+    identity = inventory.of_chip(chip)
+    if identity is not None and identity.state == READY and inventory.tag(identity.tag_id).rotate is None:
+        raise InventoryError(
+            f"This board is tag {identity.tag_id} and ready.",
+            "another board, or `tagsmith flash --yes` for this one alone",
+        )
 
 
 def provision_board(

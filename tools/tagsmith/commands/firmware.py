@@ -8,6 +8,7 @@ import typer
 from tagsmith import doctor as examination
 from tagsmith import flash as flashing
 from tagsmith import ports as serial_ports
+from tagsmith.commands.bench_options import DEFAULT_INVENTORY, InventoryFile
 from tagsmith.commands.sources import (
     Firmware,
     Json,
@@ -21,9 +22,12 @@ from tagsmith.commands.sources import (
 )
 from tagsmith.errors import ToolError
 from tagsmith.esp_image import parse_micropython
+from tagsmith.esptool_program import DetectedChip
 from tagsmith.image import BLOCK_BYTES, make_image
+from tagsmith.inventory import Inventory
 from tagsmith.official_images import find_official, official_images
 from tagsmith.output import progress, result
+from tagsmith.provision import chip_id, refuse_ready
 
 DEFAULT_IMAGE_KB = 2048
 
@@ -51,16 +55,27 @@ def flash(
     accept_unlisted: Annotated[
         bool, typer.Option("--accept-unlisted", help="Accept a MicroPython file that `images` does not list.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Also a board that the inventory knows as a tag that is ready.")
+    ] = False,
+    inventory: InventoryFile = DEFAULT_INVENTORY,
     json: Json = False,
 ) -> None:
     """Write MicroPython and the tag's files to a board, and verify them.
 
-    Everything that was on the board is erased, a tag's identity too. Afterwards: `tagsmith provision PORT`.
+    Everything that was on the board is erased, a tag's identity too. Afterwards: `tagsmith provision PORT`. Where there
+    is an inventory, a board that it knows as ready is refused without --yes.
     """
     files = bundle_files(bundle, trust) if bundle else firmware_files(firmware, source)
     plan = flashing.plan_flash(micropython, files, accept_unlisted=accept_unlisted)
+
+    def keep_ready(chip: DetectedChip) -> None:
+        if not yes and inventory.exists():
+            with Inventory(inventory) as stock:
+                refuse_ready(stock, chip_id(chip))
+
     with progress(as_json=json) as show:
-        report = flashing.flash(port, plan, baud=baud, use_stub=stub, show=show)
+        report = flashing.flash(port, plan, baud=baud, use_stub=stub, show=show, allow=keep_ready)
     result(
         report._asdict(),
         f"{report.port}: {report.chip} {report.mac}, {report.flash_bytes >> 20} MB of flash, "
