@@ -1,5 +1,6 @@
 """Many boards at once, with cables that are pulled and processes that are killed."""
 
+import io
 import queue
 import signal
 import subprocess
@@ -14,11 +15,13 @@ import pytest
 from bare_board import BareBoard
 from bench_board import BenchBoard
 from esp_files import micropython_file
+from rich.console import Console
 from test_provision import check_after_interruptions
 
 from tagsmith import jobs
 from tagsmith.batch import BatchRun, Options, Row
 from tagsmith.command_line import main
+from tagsmith.commands.batches import _table
 from tagsmith.compile import compile_files
 from tagsmith.errors import InventoryError
 from tagsmith.flash import plan_flash
@@ -284,6 +287,27 @@ def test_bare_boards_are_flashed_and_ready_ones_are_never_erased(
         with pytest.raises(SystemExit) as done:
             main([words[0], again.port, *words[2:], "--inventory", str(inventory_path), "--yes"])
         assert done.value.code == 0
+
+
+def drawn(rows: list[Row], height: int = 24) -> list[str]:
+    console = Console(width=80, height=height, file=io.StringIO(), force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(_table({row.port: row for row in rows}, height))
+    return captured.get().splitlines()
+
+
+def test_table_has_a_line_per_port_and_faults_first_on_a_small_terminal() -> None:
+    sentence = "The board on /dev/ttyUSB3 does not answer. Try: another cable, the reset button, another board " * 2
+    rows = [Row(f"/dev/ttyUSB{number}", "write", 0.5, 1000 + number, 1, "") for number in range(50)]
+    rows[3] = Row("/dev/ttyUSB3", "failed", 1.0, 4_294_967_295, 20, sentence)
+    rows[4] = Row("/dev/ttyUSB4", "ready", 1.0, 1004, 1, "")
+    lines = drawn(rows)
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split()[:3] == ["ttyUSB3", "4294967295", "failed"]
+    assert "The board on" in lines[1]
+    assert lines[-1].strip() == "and 28 write, 1 ready"
+    assert len(drawn(rows[:5])) == 6
 
 
 INTERRUPTED, PARTS = 200, 4  # in parts, so that several processors share them

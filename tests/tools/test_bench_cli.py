@@ -187,6 +187,16 @@ def test_batch_from_orders_to_report_and_labels(typist: Typist, new_board: NewBo
     assert {path.name for path in (tmp_path / "png").iterdir()} == {"0000-7T4E.png", "0000-7TCK.png"}
 
 
+def test_label_that_cannot_be_printed_as_it_is_says_so(typist: Typist, tmp_path: Path) -> None:
+    typist.type("inventory", "init", "--ids", "1000-1999")
+    typist.type("inventory", "plan", "--reference", "Behälter 7")
+    typist.type("label", "1000", "-o", tmp_path / "a.pdf")
+    assert "cannot be printed" not in typist.shown
+    typist.type("inventory", "plan", "--reference", "箱 7")
+    typist.type("label", "1000", "1001", "-o", tmp_path / "b.pdf")
+    assert "label 0000-7TCK: 箱 cannot be printed" in typist.shown
+
+
 def test_import_rotate_and_revoke(typist: Typist, tmp_path: Path) -> None:
     typist.type("inventory", "init", "--ids", "1000-1999")
     key = "00112233445566778899aabbccddeeff"
@@ -196,6 +206,9 @@ def test_import_rotate_and_revoke(typist: Typist, tmp_path: Path) -> None:
     assert "yearly" in typist.type("inventory", "show", "5")
     typist.type("inventory", "revoke", "5")
     assert "5" in typist.type("inventory", "list", "--state", "revoked")
+    exported = ["inventory", "export", str(tmp_path / "keyring.jsonl"), "--tag"]
+    assert "Tag 5 (0000-01B9) is revoked" in typist.type(*exported, "5", expect=8)
+    assert "is planned" in typist.type(*exported, "6", expect=8)
     typist.type("inventory", "list", "--csv", tmp_path / "list.csv")
     assert (tmp_path / "list.csv").read_text().count("\n") == 3
     (tmp_path / "bad.csv").write_text(f"id,root_key\n9,{key}0\n")
@@ -226,6 +239,7 @@ def test_backup_and_restore(typist: Typist, tmp_path: Path) -> None:
         (["provision", "/dev/none", "--board", "toaster"], 2, "there is no board 'toaster'"),
         (["inventory", "show", "1234"], 8, "There is no tag 1234"),
         (["inventory", "show", "0000-7T4F"], 2, "mistyped"),
+        (["inventory", "list", "--state", "bogus"], 2, "'bogus' is none of planned, written"),
         (["inventory", "show", "12345678"], 2, "the number is written #12345678"),
         (["inventory", "export", "x", "--days", "99999999"], 2, "--days"),
         (["provision", "/dev/none", "--company-id", "acme"], 2, "'acme' is not a company id"),

@@ -11,8 +11,9 @@ import pytest
 from esp_files import micropython_file
 from rom_loader import RomLoader
 
-from tagsmith import errors, output
+from tagsmith import doctor, errors, output
 from tagsmith.command_line import main
+from tagsmith.ports import Port
 
 
 def run(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -115,6 +116,21 @@ def test_image_shows_what_takes_how_much(tmp_path: Path, capsys: pytest.CaptureF
     assert code == 0
     assert json.loads(out)["files"]["tag/app.mpy"] > 500
     assert (tmp_path / "tag.img").stat().st_size == 512 * 1024
+
+
+def test_doctor_names_a_group_that_has_no_name_by_its_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nameless(_path: Path) -> str:
+        raise KeyError
+
+    device = tmp_path / "ttyUSB0"
+    device.touch()
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr(Path, "group", nameless)
+    monkeypatch.setattr("tagsmith.ports.listed", lambda: [Port(str(device), "", None, None)])
+    (finding,) = [finding for finding in doctor.examine() if finding.subject == str(device)]
+    assert f"its group {device.stat().st_gid}" in finding.said
 
 
 def test_doctor_and_ports_answer_without_a_board(capsys: pytest.CaptureFixture[str]) -> None:

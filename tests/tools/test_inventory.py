@@ -11,7 +11,8 @@ import pytest
 from tagsmith import lifecycle, store
 from tagsmith.errors import InventoryError, TrustError
 from tagsmith.inventory import Calibration, Imported, Inventory, Order
-from tagwire.keys import beacon_key
+from tagwire.keyring import decode_entry, encode_entry
+from tagwire.keys import beacon_key, id_key
 
 ORDER = Order("esp32-devkit", 0xFFFF, {"interval_s": 60}, "box")
 
@@ -131,6 +132,20 @@ def test_keyring_knows_both_generations_while_a_rewrite_is_open(path: Path) -> N
         (entry,) = inventory.keyring()
         assert (entry.generation, entry.previous_generation) == (1, None)
         assert inventory.state_of(tag_id, 0) == lifecycle.REPLACED
+
+
+def test_keyring_names_tags_with_private_ids_in_both_generations(path: Path) -> None:
+    with Inventory(path) as inventory:
+        open_ids = ready(inventory, "aa")
+        key, newer = bytes(range(16)), 3
+        private = ORDER._replace(settings={"private_ids": True})
+        inventory.add_imported([Imported(5, private, newer - 1, key, "cc")])
+        newer_key = inventory.begin(5, newer, "cc").root_key
+        entries = {entry.tag_id: entry for entry in inventory.keyring()}
+    assert entries[open_ids].id_key is None
+    assert entries[5].id_key == id_key(newer_key, newer)
+    assert entries[5].previous_id_key == id_key(key, newer - 1)
+    assert decode_entry(encode_entry(entries[5]).encode()) == entries[5]
 
 
 def test_planned_id_can_be_revoked(path: Path) -> None:

@@ -59,6 +59,13 @@ def test_bundle_with_any_bit_wrong_is_refused(key_path: Path, bundle: bytes) -> 
             read_bundle(bytes(data), keys)
 
 
+def test_flipped_bit_of_the_manifest_is_not_called_somebody_else_only(key_path: Path, bundle: bytes) -> None:
+    data = bytearray(bundle)
+    data[bundle.index(b"1.2.3")] ^= 1
+    with pytest.raises(TrustError, match="damaged, or signed by somebody"):
+        read_bundle(bytes(data), trusted(key_path))
+
+
 @given(st.data())
 def test_bundle_cut_short_is_refused(key_path: Path, bundle: bytes, data: st.DataObject) -> None:
     length = data.draw(st.integers(0, len(bundle) - 1))

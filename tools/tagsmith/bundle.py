@@ -56,8 +56,8 @@ def read_bundle(data: bytes, trusted: Sequence[rsa.RSAPublicKey]) -> Bundle:
     except DecodeError as error:
         if error.reason == REASON_SIGNATURE:
             raise TrustError(
-                "The bundle is signed by somebody whose key you do not trust.",
-                "the --trust key of who made it, or a bundle of your own with `tagsmith bundle make`",
+                "The bundle is damaged, or signed by somebody whose key you do not trust.",
+                "copy it again; the --trust key of who made it; your own bundle with `tagsmith bundle make`",
             ) from None
         raise FileError(f"The bundle is damaged ({error}).", "copy or download it again") from None
     return Bundle(claimed, files)

@@ -53,13 +53,29 @@ def _permissions() -> Iterator[Finding]:
     for port in ports.listed():
         device = Path(port.device)
         if not os.access(device, os.R_OK | os.W_OK):
-            group = device.group()
+            group = _group_name(device)
+            if group is None:  # a container that does not know its host's groups
+                number = device.stat().st_gid
+                yield Finding(
+                    port.device,
+                    False,
+                    f"you are not in its group {number}, which has no name here",
+                    f"a container that is started with --group-add {number}",
+                )
+                continue
             yield Finding(
                 port.device,
                 False,
                 f"you are not in the group {group}",
                 f"sudo usermod -aG {group} $USER, then log out and in",
             )
+
+
+def _group_name(device: Path) -> str | None:
+    try:
+        return device.group()
+    except KeyError:
+        return None
 
 
 def _process_name(process: Path) -> str:

@@ -29,8 +29,8 @@ from tagsmith.lifecycle import (
     WRITTEN,
     Identity,
 )
-from tagwire.keyring import KeyringEntry
-from tagwire.keys import beacon_key
+from tagwire.keyring import PRIVATE_IDS, KeyringEntry
+from tagwire.keys import beacon_key, id_key
 from tagwire.provision import Provision
 
 Settings = dict[str, int | bool | str]
@@ -402,6 +402,7 @@ class Inventory:
         for row in rows:
             of_tag.setdefault(row["tag_id"], []).append(row)
         wanted = None if tag_ids is None else set(tag_ids)
+        private = {tag.tag_id for tag in self._rows("", ()) if tag.settings.get(PRIVATE_IDS) is True}
         entries = []
         for tag_id, identities in of_tag.items():
             current = identities[0]
@@ -418,6 +419,8 @@ class Inventory:
                     previous_generation=previous["generation"] if previous else None,
                     previous_beacon_key=_beacon_key(previous) if previous else None,
                     expires_s=expires_s,
+                    id_key=_id_key(current) if current["tag_id"] in private else None,
+                    previous_id_key=_id_key(previous) if previous and current["tag_id"] in private else None,
                 )
             )
         self.note("export", None, f"{len(entries)} tags")
@@ -478,6 +481,10 @@ def _login_name() -> str:
 
 def _beacon_key(identity: sqlite3.Row) -> bytes:
     return beacon_key(identity["root_key"], identity["generation"])
+
+
+def _id_key(identity: sqlite3.Row) -> bytes:
+    return id_key(identity["root_key"], identity["generation"])
 
 
 def _no_tag(tag_id: int) -> InventoryError:

@@ -53,6 +53,19 @@ def qr_text(tag_id: int) -> str:
     return "TAG:" + readable_id(tag_id).replace("-", "")
 
 
+def unprintable(reference: str) -> str:
+    """Those characters of a reference that the labels' letters do not have; they would come out as boxes."""
+    return "".join(dict.fromkeys(letter for letter in reference if not _has_letter(letter)))
+
+
+def _has_letter(letter: str) -> bool:
+    try:
+        letter.encode("cp1252")  # WinAnsi: what a PDF's Helvetica has
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _modules(tag_id: int) -> list[list[bool]]:
     code = segno.make(qr_text(tag_id), error="q", micro=False, boost_error=False)
     return [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET_MODULES)]

@@ -2,6 +2,7 @@
 
 import json as json_lines
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from tagsmith.commands.bench_options import (
     end_with,
     limits_of,
 )
+from tagsmith.commands.labels import warn_of_letters
 from tagsmith.commands.sources import Firmware, Json, content, firmware_files, write
 from tagsmith.errors import BatchError, FileError, PortError
 from tagsmith.flash import DEFAULT_BAUD, FlashPlan, plan_flash
@@ -38,7 +40,8 @@ from tagsmith.rawrepl import BAUD
 Name = Annotated[str | None, typer.Option("--name", help="What it is resumed by; default: the file's name.")]
 BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's name.")]
 REPORT_COLUMNS = ("line", "reference", "state", "id", "label", "chip", "attempts", "result")
-BAR_CELLS = 16
+BAR_CELLS = 10
+SHOWN_LAST = {"failed": 0, "wait": 2, "ready": 3}  # the stages at work, in between, are 1
 
 
 def register(app: typer.Typer) -> None:
@@ -151,6 +154,7 @@ def _write_results(inventory: Path, name: str, report: Path | None, labels: Path
         Label(job.tag_id, job.order.reference) for job in lines if job.tag_id is not None and job.state == jobs.READY
     ]
     if labels is not None and ready:
+        warn_of_letters(ready)
         write(labels, pdf(ready, SHEETS[sheet]))
 
 
@@ -172,14 +176,19 @@ def _watching(ports: list[str], *, as_json: bool) -> Iterator[Callable[[Row], No
     lock = threading.Lock()
     rows = {port: Row(port, "wait", 0.0, None, 0, "") for port in ports}
     if console.is_terminal and not as_json:
-        with Live(_table(rows), console=console, refresh_per_second=8) as live:
+        try:
+            with Live(_table(rows, console.height), console=console, refresh_per_second=8) as live:
 
-            def redraw(row: Row) -> None:
-                with lock:
-                    rows[row.port] = row
-                    live.update(_table(rows))
+                def redraw(row: Row) -> None:
+                    with lock:
+                        rows[row.port] = row
+                        live.update(_table(rows, console.height))
 
-            yield redraw
+                yield redraw
+        finally:  # the table had no room for whole sentences
+            for row in rows.values():
+                if row.stage == "failed":
+                    _tell(console, row, as_json)
         return
 
     def tell(row: Row) -> None:
@@ -201,13 +210,23 @@ def _tell(console: Console, row: Row, as_json: bool) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _table(rows: dict[str, Row]) -> Table:
-    table = Table("port", "tag", "stage", "", "try", "", box=None, expand=True)
+def _table(rows: dict[str, Row], height: int) -> Table:
+    """A line per port, what needs a person first; what does not fit on a terminal of this height is counted."""
+    table = Table(box=None, expand=True)
+    for name, ratio in (("port", None), ("tag", None), ("stage", None), ("", None), ("try", None), ("", 1)):
+        table.add_column(name, ratio=ratio, no_wrap=True, overflow="ellipsis")
     colours = {"ready": "green", "failed": "red", "wait": "dim"}
-    for row in rows.values():
+    ordered = sorted(rows.values(), key=lambda row: (SHOWN_LAST.get(row.stage, 1), row.port))
+    room = max(height - 2, 1)  # the header, and the line on which the cursor stands
+    if len(ordered) > room:
+        room = max(room - 1, 1)
+        left_out = Counter(row.stage for row in ordered[room:])
+        table.caption = "and " + ", ".join(f"{count} {stage}" for stage, count in left_out.items())
+        table.caption_justify = "left"
+    for row in ordered[:room]:
         filled = round(row.share * BAR_CELLS)
         table.add_row(
-            row.port,
+            row.port.removeprefix("/dev/"),
             "" if row.tag_id is None else str(row.tag_id),
             row.stage,
             "█" * filled + "░" * (BAR_CELLS - filled),

@@ -77,12 +77,12 @@ def provision(
             newest = stock.newest(wanted)
             if newest is not None and newest.chip is None and newest.state != REVOKED and not again:
                 raise InventoryError(
-                    f"{tag_name(wanted).capitalize()} was imported with a key that this board does not carry.",
+                    f"T{tag_name(wanted)[1:]} was imported with a key that this board does not carry.",
                     'the board that has it, or --again "why" to give it a new key on this one',
                 )
             if newest is not None and (newest.chip is not None or newest.state == REVOKED):
                 raise InventoryError(
-                    f"{tag_name(wanted).capitalize()} is taken by another board or revoked.",
+                    f"T{tag_name(wanted)[1:]} is taken by another board or revoked.",
                     f"`tagsmith inventory show {wanted}`, or another id",
                 )
             return wanted

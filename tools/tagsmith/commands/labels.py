@@ -9,13 +9,20 @@ from tagsmith.commands.bench_options import DEFAULT_INVENTORY, InventoryFile, ta
 from tagsmith.commands.sources import Json, write
 from tagsmith.identity import readable_id
 from tagsmith.inventory import Inventory
-from tagsmith.label import SHEETS, Label, pdf, png
-from tagsmith.output import result
+from tagsmith.label import SHEETS, Label, pdf, png, unprintable
+from tagsmith.output import note, result
 
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
     app.command()(label)
+
+
+def warn_of_letters(labels: list[Label]) -> None:
+    """Says which references will not come out as they are."""
+    for item in labels:
+        if letters := unprintable(item.reference):
+            note(f"label {readable_id(item.tag_id)}: {letters} cannot be printed, and will be boxes; the id is whole")
 
 
 def label(
@@ -35,6 +42,7 @@ def label(
     with Inventory(inventory) as stock:
         rows = [stock.tag(tag_id_of(text)) for text in tag]
     labels = [Label(row.tag_id, row.reference) for row in rows]
+    warn_of_letters(labels)
     if output.suffix.lower() == ".pdf":
         write(output, pdf(labels, SHEETS[sheet], skip))
         files = [str(output)]

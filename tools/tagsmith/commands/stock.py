@@ -23,9 +23,10 @@ from tagsmith.commands.bench_options import (
     tag_name,
 )
 from tagsmith.commands.sources import Json, content, write
-from tagsmith.errors import FileError
+from tagsmith.errors import FileError, InventoryError
 from tagsmith.identity import TAG_ID_MAX, readable_id
 from tagsmith.inventory import Calibration, Inventory, TagRow
+from tagsmith.lifecycle import MAY_BE_HEARD, MOVES
 from tagsmith.orders import DEFAULT_BOARD, OrderFault, csv_text, parse_tags
 from tagsmith.output import result
 from tagwire.keyring import write_keyring
@@ -120,6 +121,8 @@ def list_tags(
     json: Json = False,
 ) -> None:
     """List tags, all or those that match. No keys are shown."""
+    if state not in (None, *MOVES):
+        raise typer.BadParameter(f"{state!r} is none of {', '.join(MOVES)}", param_hint="--state")
     with Inventory(inventory) as stock:
         rows = stock.tags(search, state)
         next_id = stock.range()[2]
@@ -193,9 +196,11 @@ def export(
     """Write a keyring for hubs: derived keys only, of every tag that may be heard; never a root key."""
     expires_s = None if days is None else int(time.time()) + days * 86400
     with Inventory(inventory) as stock:
-        for text in tag or []:
-            stock.tag(tag_id_of(text))
-        entries = stock.keyring(None if tag is None else [tag_id_of(text) for text in tag], expires_s)
+        wanted = None if tag is None else [tag_id_of(text) for text in tag]
+        for tag_id in wanted or []:
+            if (state := stock.tag(tag_id).state) not in MAY_BE_HEARD:
+                raise InventoryError(f"T{tag_name(tag_id)[1:]} is {state}: no hub gets a key of it.", "without it")
+        entries = stock.keyring(wanted, expires_s)
     try:
         write_keyring(keyring, entries)
     except OSError as error:
