@@ -72,7 +72,12 @@ def bundles() -> Case:
                 "name": "three files, one of them empty",
                 "bundle": good.hex(),
                 "files": [[path, content.hex()] for path, content in FILES.items()],
-            }
+            },
+            {
+                "name": "a manifest of 8,192 bytes",
+                "bundle": _bundle(_manifest().ljust(8192)).hex(),
+                "files": [[path, content.hex()] for path, content in FILES.items()],
+            },
         ],
         "refuse": [{"name": name, "bundle": data.hex(), "reason": reason} for name, (data, reason) in refuse.items()],
     }

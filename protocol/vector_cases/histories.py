@@ -82,6 +82,13 @@ def histories() -> Case:
         if missing:
             record[missing] = NOT_AVAILABLE[missing]
     partial[6] = {**nothing, "counter": partial[6]["counter"]}
+    steady = [
+        {**minimum, "counter": n, "time": 75 * time}
+        for n, time in ((0, 0), (1, 1), (2, 2), (302, 302), (303, 303), (304, 304))
+    ]
+    years = [
+        {**minimum, "counter": n, "time": time} for n, time in ((0, 0), (1, 10**7), (2, 2 * 10**7), (202, 3 * 10**7))
+    ]
     block = build_block(still[:5])
     no_gap = build_block([STILL, {**STILL, "counter": FIRST + 2}])
     shapes = [{**nothing, "counter": FIRST + i, "battery": battery} for i, battery in enumerate((1, 2, 3, 2, 1))]
@@ -104,6 +111,8 @@ def histories() -> Case:
             _case(
                 "gaps of 2, 255, 256 and the rest", [{**minimum, "counter": n} for n in (0, 1, 3, 258, 514)] + [maximum]
             ),
+            _case("a gap of 300 teaches no step", steady),
+            _case("a step that is too long for its gap", years),
             _case(
                 "the clock goes back",
                 [{**record, "time": record["time"] - 500 * (i > 4)} for i, record in enumerate(still[:9])],
