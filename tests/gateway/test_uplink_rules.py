@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from taghub.backoff import FIRST_S, LONGEST_S, STABLE_S, Backoff
 from taghub.closed_batch import LANE_LIVE, ClosedBatch, sample_keys
@@ -61,12 +62,22 @@ def test_refusals_have_their_own_reactions() -> None:
 
 def test_batch_is_guilty_only_when_others_get_through() -> None:
     suspects = Suspects()
-    assert not any(suspects.blame(7) for _ in range(100))  # a bad link
+    assert not any(suspects.blame(7, splittable=False) for _ in range(100))  # a bad link
     for other in range(BLAMES_MAX - 2):
         suspects.acknowledged(other)
-        assert not suspects.blame(7)
+        assert not suspects.blame(7, splittable=False)
     suspects.acknowledged(99)
-    assert suspects.blame(7)
+    assert suspects.blame(7, splittable=False)
+
+
+@pytest.mark.parametrize("splittable", [True, False])
+def test_status_that_gets_through_proves_only_what_costs_nothing(splittable: bool) -> None:
+    suspects = Suspects()
+    found = []
+    for _ in range(BLAMES_MAX):
+        found.append(suspects.blame(7, splittable))
+        suspects.status_acknowledged()
+    assert any(found) == splittable
 
 
 def test_halves_have_the_same_samples_and_new_numbers() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0  # twice the longest time a hub waits before it tries its broker again
 
 
 async def until(condition: Callable[[], bool]) -> None:
