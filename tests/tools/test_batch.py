@@ -310,6 +310,22 @@ def test_table_has_a_line_per_port_and_faults_first_on_a_small_terminal() -> Non
     assert len(drawn(rows[:5])) == 6
 
 
+def test_board_for_which_no_line_waits_is_not_erased(inventory_path: Path, tmp_path: Path) -> None:
+    micropython = tmp_path / "micropython.bin"
+    micropython.write_bytes(micropython_file())
+    options = QUICK._replace(plan=plan_flash(micropython, compile_files(tag_files()), accept_unlisted=True))
+    with Inventory(inventory_path) as inventory:
+        batch = Batch(inventory, "b")
+        batch.begin(ORDERS)
+        for chip in ("aa", "bb", "cc"):
+            batch.claim(chip)
+    said: list[Row] = []
+    with BareBoard(tmp_path, 1) as bare:
+        BatchRun(inventory_path, "b", [bare.port], options, said.append).run(ORDERS)
+    assert "no line left" in said[-1].said
+    assert "write" not in {row.stage for row in said}
+
+
 INTERRUPTED, PARTS = 200, 4  # in parts, so that several processors share them
 
 

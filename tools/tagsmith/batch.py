@@ -17,6 +17,7 @@ from tagsmith.esptool_program import DetectedChip
 from tagsmith.flash import DEFAULT_BAUD, FlashPlan, flash
 from tagsmith.inventory import Inventory, Order
 from tagsmith.jobs import Batch
+from tagsmith.lifecycle import REVOKED
 from tagsmith.ports import listed
 from tagsmith.provision import Done, chip_id, identify, provision_board, refuse_ready
 from tagsmith.rawrepl import BAUD, board_on
@@ -197,6 +198,10 @@ class _Port:
         self._chip = chip_id(chip)
         refuse_ready(self._inventory, self._chip)
         self._reopen_marked()
+        identity = self._inventory.of_chip(self._chip)
+        is_new = identity is None or identity.state == REVOKED
+        if is_new and self._batch.of_chip(self._chip) is None and not self._batch.waits():
+            raise self._batch.has_no_line()
 
     def _reopen_marked(self) -> None:
         """The line of a tag that is marked for a new key is open again."""

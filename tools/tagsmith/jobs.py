@@ -90,7 +90,7 @@ class Batch:
                 "SELECT * FROM job WHERE (batch, state) = (?, ?) ORDER BY line LIMIT 1", (self.name, WAITING)
             ).fetchone()
             if row is None:
-                raise InventoryError(f"Batch {self.name} has no line left for this board.", "the next batch")
+                raise self.has_no_line()
             job = _job(row)
             tag_id = self._inventory.take_id(job.order)
             self._connection.execute(
@@ -98,6 +98,10 @@ class Batch:
                 (WORKING, tag_id, chip, self._now_s(), self.name, job.line),
             )
         return tag_id
+
+    def has_no_line(self) -> InventoryError:
+        """What is said of a board for which nothing is ordered any more."""
+        return InventoryError(f"Batch {self.name} has no line left for this board.", "the next batch")
 
     def finish(self, chip: str, state: str, result: str) -> None:
         """What became of this chip's line; nothing happens for a chip that has none."""
