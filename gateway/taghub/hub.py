@@ -176,6 +176,7 @@ class Hub:
             tags_known=len(self._intake.registry.tags),
             tags_heard=self._intake.registry.heard_count,
             intake=self._intake.counts,
+            waiting={"frames": len(self._intake.waiting), **self._intake.waiting.dropped},
             reports_per_s=(reports - reports_before) / passed_s,
             samples_per_s=(samples - samples_before) / passed_s,
             batches={

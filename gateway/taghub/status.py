@@ -30,6 +30,7 @@ class Figures(NamedTuple):
     tags_known: int
     tags_heard: int
     intake: Mapping[str, int]
+    waiting: Mapping[str, int]
     reports_per_s: float
     samples_per_s: float
     batches: Mapping[str, int]
@@ -62,6 +63,7 @@ def status(state: str, site: str, hub: str, time_s: int, figures: Figures) -> by
                 "samples_per_s": round(figures.samples_per_s, 1),
             },
             "intake": dict(figures.intake),
+            "waiting": dict(figures.waiting),
             "batches": dict(figures.batches),
             "dropped": dict(figures.dropped),
             "spool": dict(figures.spool),
