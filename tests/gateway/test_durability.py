@@ -232,7 +232,8 @@ def test_72_hours_without_a_broker_and_then_everything_with_its_time(bench: Benc
                 air.sendall(piece)
             wait_until(lambda: len(bench.accepted(hub)) == len(everything), "accepted")
         bench.broker.start()
-        wait_until(lambda: len(bench.subscriber.keys) > len(everything) - 5 * tags, "delivered")
+        # In air time nothing comes of age after the last record: one read of the hub (64 KiB) may wait for its end.
+        wait_until(lambda: len(bench.subscriber.keys) > len(everything) - 64 * 1024 // 48 - 5 * tags, "delivered")
         assert hub.end() == 0  # with the batch that was open
     assert set(bench.subscriber.keys) == everything
     for sample in bench.subscriber.samples:
