@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks import peers
 from benchmarks.figure import Figure, interleaved, per_second
 from benchmarks.fleet import Fleet, make_fleet
+from tagfleet.twin.interpreter import interpreter_available
 from taghub.batcher import columns
 from taghub.heard import Heard, from_records, from_run
 from taghub.intake import Accepted, Intake
@@ -166,8 +167,8 @@ print(time.ticks_diff(time.ticks_us(), started))
 
 def micropython_figures(runs: int) -> Iterator[Figure]:
     """The portable code under the interpreter that the twins use. An ESP32 is some hundred times slower."""
-    interpreter = Path(sys.executable).with_name("micropython")
-    if not interpreter.exists():
+    interpreter = interpreter_available()
+    if interpreter is None:
         print("no MicroPython for this platform: no figure for it", file=sys.stderr)
         return
     count = 5_000

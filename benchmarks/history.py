@@ -2,7 +2,6 @@
 
 import math
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.figure import Figure, interleaved, per_second
 from benchmarks.testdata import KINDS, SAMPLES_A_DAY, Kind, counters, readings
+from tagfleet.twin.interpreter import interpreter_available
 from tagwire.fields import to_codes
 from tagwire.history import BlockEncoder, Record, decode_block, record_of
 from tagwire.messages import BLOCK, encode_message
@@ -89,8 +89,7 @@ def _entropy(symbols: Sequence[object]) -> float:
     return plug_in + (len(counts) - 1) / (2 * len(symbols) * math.log(2))
 
 
-def _micropython_per_second(records: Sequence[Record]) -> float:
-    interpreter = Path(sys.executable).with_name("micropython")
+def _micropython_per_second(interpreter: str, records: Sequence[Record]) -> float:
     protocol = Path(__file__).resolve().parents[1] / "protocol"
     with tempfile.TemporaryDirectory() as folder:
         script, data = Path(folder, "script.py"), Path(folder, "records")
@@ -132,12 +131,12 @@ def figures(runs: int) -> Iterator[Figure]:
     )
     yield Figure("history_encode", "samples/s", "higher", None, values["encode"], "a day to blocks, CPython")
     yield Figure("history_decode", "samples/s", "higher", None, values["decode"], "the blocks to records, CPython")
-    if Path(sys.executable).with_name("micropython").exists():
+    if interpreter := interpreter_available():
         yield Figure(
             "history_encode_micropython",
             "samples/s",
             "higher",
             None,
-            [_micropython_per_second(records) for _ in range(runs)],
+            [_micropython_per_second(interpreter, records) for _ in range(runs)],
             "a day to one block, MicroPython's unix port on this machine",
         )
