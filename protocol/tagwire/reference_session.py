@@ -23,6 +23,8 @@ Welcome = c.Struct("byte0" / SessionByte0, "tag_random" / c.Bytes(8), c.Terminat
 Refused = c.Struct("byte0" / SessionByte0, "status" / c.Int8ul, c.Terminated)
 SealedHeader = c.Struct("byte0" / SessionByte0, "number" / c.Int16ul)
 
+Info = c.Struct("protocol" / c.Int8ul, "firmware" / c.Int8ul[3], "board" / c.Int8ul, c.Padding(3))
+
 MESSAGES = {
     "history": 0x01,
     "credit": 0x02,

@@ -158,6 +158,26 @@ def _whole() -> Case:
     }
 
 
+def _info() -> dict[str, list[Case]]:
+    """The info characteristic: what a tag says of itself to anybody."""
+    values = {
+        "typical": (1, (0, 1, 0), 1),
+        "largest": (255, (255, 254, 253), 252),
+    }
+    good = {
+        name: reference.Info.build({"protocol": protocol, "firmware": firmware, "board": board})
+        for name, (protocol, firmware, board) in values.items()
+    }
+    good["typical, of a later version with more bytes"] = good["typical"][:5] + bytes(range(1, 8))
+    return {
+        "info": [
+            {"name": name, "bytes": bytes(data).hex(), "protocol": data[0], "firmware": [*data[1:4]], "board": data[4]}
+            for name, data in good.items()
+        ],
+        "bad_info": [{"name": "seven bytes", "bytes": bytes(7).hex(), "reason": "length"}],
+    }
+
+
 def sessions() -> Case:
     """Everything about sessions."""
     ranges: dict[str, list[tuple[int, int]]] = {
@@ -217,7 +237,7 @@ def sessions() -> Case:
         "about": "Sessions of one hub with one tag; see SPEC.md, 'Session'. All keys and frames are hexadecimal. "
         "clear: the frames that open a session; bad_clear: refused whoever gets them; answers: a tag's to each as the "
         "first frame of a connection, where it knows the hub and epoch of `keys` alone. refuse: by a tag whose next "
-        "frame is number 1.",
+        "frame is number 1. info: the value of the characteristic; a tag of this version sends exactly eight bytes.",
         "keys": {
             "root_key": ROOT_KEY.hex(),
             "tag_id": TAG_ID,
@@ -250,5 +270,6 @@ def sessions() -> Case:
             _frame("the tag's last possible, full", 0xFFFF, False, bytes([0x7F, 231]) + bytes(231)),
         ],
         "refuse": _refused(),
+        **_info(),
         "whole": _whole(),
     }

@@ -5,7 +5,7 @@ import json
 import sys
 from binascii import hexlify, unhexlify
 
-from tagwire import bundle, command, history, messages, ranges, revocation, seal, session, tagend
+from tagwire import bundle, command, gatt_ids, history, messages, ranges, revocation, seal, session, tagend
 from tagwire.errors import DecodeError
 
 
@@ -105,9 +105,15 @@ def check_session(vectors):
     tag.next_received = 1
     for case in vectors["refuse"]:
         same(refused(tag.open, unhexlify(case["frame"])), case["reason"], case["name"])
+    for case in vectors["info"]:
+        info = gatt_ids.Info(case["protocol"], tuple(case["firmware"]), case["board"])
+        same(gatt_ids.decode_info(unhexlify(case["bytes"])), info, case["name"])
+        assert "more bytes" in case["name"] or gatt_ids.encode_info(info) == unhexlify(case["bytes"]), case["name"]
+    for case in vectors["bad_info"]:
+        same(refused(gatt_ids.decode_info, unhexlify(case["bytes"])), case["reason"], case["name"])
     check_whole_session(vectors["whole"], keys, hub_key)
-    groups = ("clear", "bad_clear", "answers", "ranges", "bad_ranges", "messages", "bad_messages", "frames", "refuse")
-    return sum([len(vectors[group]) for group in groups])
+    groups = "clear bad_clear answers ranges bad_ranges messages bad_messages frames refuse info bad_info"
+    return sum([len(vectors[group]) for group in groups.split()])
 
 
 def tag_handshake(keys, hub_key):
