@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagfleet.air import AirLink, AirLost
+from tagfleet.airlink import AirLink, AirLost
 from tagfleet.consumer import Consumer
 from tagfleet.flock import Flock
 from tagfleet.hub import HubFailed, HubFiles, HubProcess, settings_toml

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tagfleet.air import AirLink
+from tagfleet.airlink import AirLink
 from tagfleet.consumer import Consumer
 from tagfleet.hub import HubProcess
 from tagfleet.ledger import Ledger

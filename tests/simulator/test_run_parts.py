@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tagfleet.air import AirLink, AirLost
+from tagfleet.airlink import AirLink, AirLost
 from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.trace_tail import TraceTail
 from tagwire import trace

@@ -18,7 +18,17 @@ from tagfleet.world.noise import Floats, Ints
 from tagfleet.world.roads import Tours, plan_tours
 
 TAGS_PER_TRUCK = 8
-DEPOT_SHARE = 0.2  # of the vehicles' places
+DEPOT_SHARE = 0.2  # of the places
+
+
+@dataclass(frozen=True)
+class WorldSettings:
+    """A world to build. tags_per_place: on average; depot_share: of the places."""
+
+    seed: int
+    tags: int
+    tags_per_place: float = TAGS_PER_TRUCK
+    depot_share: float = DEPOT_SHARE
 
 
 class Environments(NamedTuple):
@@ -41,6 +51,15 @@ class World:
     tours: Tours
     truck_of_tag: Ints
     cargo: Cargo
+
+    @property
+    def places(self) -> int:
+        """How many places tags can be at: the trucks, then the depots."""
+        return len(self.tours.period_s)
+
+    def places_of(self, tags: Ints, t_s: Floats) -> Ints:
+        """The place of each of `tags` at its time: a truck's or depot's index, -1 where no hub will ever come by."""
+        return self.truck_of_tag[tags]
 
     def environments(self, tags: Ints, t_s: Floats) -> Environments:
         """What surrounds each of `tags` (indices, in any order, repeats allowed) at its time in Unix seconds."""
@@ -77,8 +96,14 @@ class World:
 
 def build_world(seed: int, tags: int) -> World:
     """A world for `tags` tags: about eight share a truck or a depot."""
-    rng = np.random.default_rng(seed)
-    vehicles = max(1, -(-tags // TAGS_PER_TRUCK))
-    depots = round(vehicles * DEPOT_SHARE)
+    return make_world(WorldSettings(seed, tags))
+
+
+def make_world(settings: WorldSettings) -> World:
+    """The world of these settings."""
+    rng = np.random.default_rng(settings.seed)
+    vehicles = max(1, round(settings.tags / settings.tags_per_place + 0.499))
+    depots = round(vehicles * settings.depot_share)
     tours = plan_tours(rng, vehicles - depots, depots)
-    return World(seed, tours, rng.integers(vehicles, size=tags), load_cargo(rng, tags))
+    tags = settings.tags
+    return World(settings.seed, tours, rng.integers(vehicles, size=tags), load_cargo(rng, tags))
