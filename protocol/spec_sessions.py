@@ -15,12 +15,14 @@ VALUES = {
     "TIME": "Unix time u32, time quality of the hub's clock u8 (1 to 3)",
     "IDENTIFY": "u8: show yourself for so many seconds",
     "COMMAND": "an envelope, see [Commands](#commands)",
+    "LOG": "u16: send the tag's log from this byte on; one such request at a time",
     "STATE": "newest counter u32, number of unsettled samples u32; first in the tag's first sealed frame",
     "BLOCK": "samples, see [History block](#history-block)",
     "NEVER_MADE": "ranges that were asked for and have no sample, nor ever will",
     "GONE": "ranges that were asked for, made, and overwritten since",
     "END": "newest counter u32, as it was when the request came: everything asked for up to it has been answered",
     "REPLY": "type of the message it answers u8, status u8, then for a COMMAND the sealed reply, if there is one",
+    "LOG_TEXT": "the byte asked for u16, then the log from there on, as much as fits the frame; nothing: its end",
 }
 
 STATUSES = {

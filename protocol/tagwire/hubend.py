@@ -12,6 +12,7 @@ from tagwire.history import Record, decode_block
 from tagwire.ranges import Ranges, decode_ranges, difference, encode_ranges, normalized, total, union
 from tagwire.session import FRAME_BYTES_MAX, FRAME_OVERHEAD, Channel, HubHandshake
 
+LOG_BYTES_MAX = 0xFFFF  # offsets have 16 bits
 CREDIT_FRAMES = 8  # the tag never has more history frames under way; granted anew when half is used
 
 STATUS_NAMES = {
@@ -47,13 +48,19 @@ class Replied(NamedTuple):
     sealed: bytes
 
 
+class Log(NamedTuple):
+    """The tag's log, whole: UTF-8 as a tag writes it, oldest line first. Whoever shows it escapes it first."""
+
+    text: bytes
+
+
 class Finished(NamedTuple):
     """All requests are answered as far as the tag could; the rest is in `missing`. newest: None after a fault."""
 
     newest: int | None
 
 
-Event = Established | Received | Absent | Replied | Finished
+Event = Established | Received | Absent | Replied | Log | Finished
 
 
 class HubEnd:
@@ -75,6 +82,7 @@ class HubEnd:
         self._credit = 0  # frames of history that the tag may still send, as far as known here
         self._first = True
         self._unreplied = 0
+        self._log: bytes | None = None  # as far as it has come; None: not asked for
 
     @property
     def missing(self) -> Ranges:
@@ -95,6 +103,15 @@ class HubEnd:
     def identify(self, seconds: int) -> None:
         """Let the tag show itself."""
         self._queue.append(m.encode_message(m.IDENTIFY, bytes([seconds])))
+
+    def read_log(self) -> None:
+        """Ask for the tag's log, once; `Log` brings it, or `Replied` says why not. Asking again starts anew."""
+        if self._log is None:
+            self._ask_log(b"")
+
+    def _ask_log(self, so_far: bytes) -> None:
+        self._log = so_far
+        self._queue.append(m.encode_message(m.LOG, len(so_far).to_bytes(2, "little")))
 
     def command(self, envelope: bytes) -> None:
         """Carry a platform's sealed command. Raises EncodeError when it does not fit a frame."""
@@ -135,6 +152,7 @@ class HubEnd:
         messages = m.decode_messages(self._channel.open(frame))
         events: list[Event] = []
         asked = self._asked
+        log = self._log
         ended = False
         answers = False
         for kind, value in messages:
@@ -148,7 +166,17 @@ class HubEnd:
                 ranges = decode_ranges(value)
                 asked = _without(asked, ranges)
                 events.append(Absent(ranges, kind == m.GONE))
+            elif kind == m.LOG_TEXT:
+                if log is None or int.from_bytes(value[:2], "little") != len(log):
+                    raise DecodeError(REASON_UNASKED, "a piece of log that was not asked for")
+                self._unreplied -= self._unreplied > 0
+                log += value[2:]
+                if len(value) == 2 or len(log) > LOG_BYTES_MAX:
+                    events.append(Log(log))
+                    log = None
             elif kind == m.REPLY:
+                if value[0] == m.LOG:
+                    log = None
                 events.append(Replied(value[0], value[1], value[2:]))
                 self._unreplied -= value[0] != m.HISTORY and self._unreplied > 0
             answers = answers or kind in (m.BLOCK, m.NEVER_MADE, m.GONE)
@@ -157,6 +185,9 @@ class HubEnd:
                 if not self._wanted:
                     events.append(Finished(m.read_u32(value) if kind == m.END else None))
         self._asked = asked
+        if log is not None and log != self._log:
+            self._ask_log(log)
+        self._log = log
         if answers and self._credit:
             self._credit -= 1
         if ended:  # what was not answered is newer than the tag's newest, or could not be read; not asked again here

@@ -17,6 +17,7 @@ SETTLED = 0x03  # ranges: the broker has acknowledged these samples
 TIME = 0x04  # Unix seconds (u32), time quality of the hub's clock (u8, a TIME_* code)
 IDENTIFY = 0x05  # u8: show yourself for so many seconds
 COMMAND = 0x06  # a sealed command of the platform, see tagwire.command
+LOG = 0x07  # u16: send the tag's log from this byte on; answered by LOG_TEXT
 
 # From the tag to the hub
 STATE = 0x41  # newest counter (u32), how many samples are not settled (u32): always in the tag's first frame
@@ -25,6 +26,7 @@ NEVER_MADE = 0x43  # ranges: asked for, but no sample has these counters, nor ev
 GONE = 0x44  # ranges: asked for, made, and overwritten since
 END = 0x45  # newest counter (u32): all that was asked for and is not above it has been answered
 REPLY = 0x46  # message type (u8), STATUS_* (u8), then the sealed reply if the message was a COMMAND that has one
+LOG_TEXT = 0x47  # the byte that was asked for (u16), then the log from there on, as much as fits; nothing: its end
 
 # Why something was done or not. 0 to 31: final. 32 and more: for now; the same message may be sent again later.
 STATUS_OK = 0
@@ -45,7 +47,8 @@ STATUS_STORAGE = 34
 STATUS_NOT_NOW = 35  # for example: its expiry cannot be checked while the tag does not know the time
 
 MESSAGES_MAX = 16  # in one frame
-_LENGTHS = {CREDIT: 1, TIME: 5, IDENTIFY: 1, STATE: 8, END: 4}
+_LENGTHS = {CREDIT: 1, TIME: 5, IDENTIFY: 1, LOG: 2, STATE: 8, END: 4}
+_LENGTHS_MIN = {REPLY: 2, LOG_TEXT: 2}
 _RANGES = (HISTORY, SETTLED, NEVER_MADE, GONE)
 
 
@@ -70,7 +73,7 @@ def decode_messages(plaintext: bytes) -> "list[Message]":
             raise DecodeError(REASON_FORMAT, "a message that does not end within its frame, or one too many")
         kind = plaintext[at]
         value = plaintext[at + 2 : end]
-        if len(value) != _LENGTHS.get(kind, len(value)) or (kind == REPLY and len(value) < 2):
+        if len(value) != _LENGTHS.get(kind, len(value)) or len(value) < _LENGTHS_MIN.get(kind, 0):
             raise DecodeError(REASON_FORMAT, "message 0x%02x with %d bytes" % (kind, len(value)))
         if kind in _RANGES:
             decode_ranges(value)

@@ -32,12 +32,14 @@ MESSAGES = {
     "time": 0x04,
     "identify": 0x05,
     "command": 0x06,
+    "log": 0x07,
     "state": 0x41,
     "block": 0x42,
     "never_made": 0x43,
     "gone": 0x44,
     "end": 0x45,
     "reply": 0x46,
+    "log_text": 0x47,
 }
 
 Range = c.Struct("distance" / c.VarInt, "length" / c.VarInt)  # length: last - first
@@ -45,6 +47,7 @@ Ranges = c.PrefixedArray(c.Int8ul, Range)
 Time = c.Struct("unix_s" / c.Int32ul, "quality" / c.Int8ul, c.Terminated)
 State = c.Struct("newest" / c.Int32ul, "unsettled" / c.Int32ul, c.Terminated)
 Reply = c.Struct("message" / c.Int8ul, "status" / c.Int8ul, "sealed" / c.GreedyBytes)
+LogText = c.Struct("offset" / c.Int16ul, "text" / c.GreedyBytes)
 Message = c.Struct("type" / c.Enum(c.Int8ul, **MESSAGES), "value" / c.Prefixed(c.Int8ul, c.GreedyBytes))
 
 EnvelopeHeader = c.Struct("byte0" / c.Const(1, c.Int8ul), "number" / c.Int32ul)

@@ -15,6 +15,8 @@ from tagwire.messages import (
     GONE,
     HISTORY,
     IDENTIFY,
+    LOG,
+    LOG_TEXT,
     MESSAGES_MAX,
     NEVER_MADE,
     REPLY,
@@ -74,6 +76,9 @@ if TYPE_CHECKING:
         def command(self, envelope: bytes) -> "tuple[int, bytes]":
             """A platform's command, see `command.CommandReceiver.receive`; a STATUS_* and the sealed reply."""
 
+        def log(self, offset: int, size: int) -> bytes:
+            """Up to `size` bytes of the log from this byte on, none at its end. May raise OSError."""
+
 else:
     from collections import namedtuple
 
@@ -84,6 +89,7 @@ CREDIT_MAX = 255
 ANSWERS_MAX = 3 * MESSAGES_MAX  # a hub keeps to MESSAGES_MAX; the rest is slack
 MESSAGE_HEADER_BYTES = 2
 END_BYTES = 6
+LOG_HEADER_BYTES = 4  # message header and offset
 HOLE_BYTES_MAX = 11  # a count and one range of two five-byte varints
 
 
@@ -107,6 +113,7 @@ class TagEnd:
         self._newest = 0  # when the request came: later samples are not part of its answer
         self._pushed_back: "Record | None" = None
         self._holes: "tuple[Ranges, Ranges]" = ([], [])  # never made, gone
+        self._log_offset: "int | None" = None  # asked for and not sent yet
 
     def _stop(self) -> None:
         self._items = None
@@ -139,6 +146,9 @@ class TagEnd:
         if channel is None:
             return None
         plaintext = self._packed_answers()
+        if self._log_offset is not None and not self._answers and len(plaintext) + LOG_HEADER_BYTES < self._room:
+            plaintext += self._log_text(self._log_offset, self._room - len(plaintext) - LOG_HEADER_BYTES)
+            self._log_offset = None
         if not plaintext and self._items is not None and self._credit:
             plaintext = self._history()
             self._credit -= 1
@@ -151,6 +161,12 @@ class TagEnd:
             plaintext += self._answers.pop(0)
             count += 1
         return plaintext
+
+    def _log_text(self, offset: int, size: int) -> bytes:
+        try:
+            return encode_message(LOG_TEXT, offset.to_bytes(2, "little") + self._tag.log(offset, size))
+        except OSError:
+            return encode_message(REPLY, bytes([LOG, STATUS_STORAGE]))
 
     def _act(self, kind: int, value: bytes) -> None:
         status = STATUS_OK
@@ -176,6 +192,11 @@ class TagEnd:
             )
         elif kind == IDENTIFY:
             status = self._tag.identify(value[0])
+        elif kind == LOG:
+            if self._log_offset is None:
+                self._log_offset = value[0] | value[1] << 8
+                return
+            status = STATUS_BUSY
         elif kind == COMMAND:
             status, reply = self._tag.command(value)
         else:

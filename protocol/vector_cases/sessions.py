@@ -208,6 +208,7 @@ def sessions() -> Case:
             ["time", bytes(reference.Time.build({"unix_s": 1_790_000_123, "quality": 3}))],
             ["identify", b"\x00"],
             ["command", b"opaque"],
+            ["log", b"\x00\x01"],
         ],
         "one of each that a tag sends": [
             ["state", _u32(9) + _u32(4)],
@@ -216,12 +217,14 @@ def sessions() -> Case:
             ["gone", reference.build_ranges([(1, 2)])],
             ["end", _u32(9)],
             ["reply", status],
+            ["log_text", bytes(reference.LogText.build({"offset": 256, "text": b"MemoryError"}))],
         ],
         "what a frame is not refused for: a time without quality, or with an unknown one, and what is opaque": [
             ["time", bytes(5)],
             ["time", bytes([0, 0, 0, 0, 4])],
             ["command", b""],
             ["block", b""],
+            ["log_text", bytes(2)],
         ],
     }
     bad_messages = {
@@ -230,6 +233,8 @@ def sessions() -> Case:
         "an identify of two bytes": "05020102",
         "a time of four bytes": "0404" + "00" * 4,
         "a reply of one byte": "460105",
+        "a log request of one byte": "070100",
+        "a piece of log without its offset": "470100",
         "ranges that are none": "010121",
         "17 of them": "050101" * 17,
     }

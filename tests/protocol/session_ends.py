@@ -48,6 +48,8 @@ class JournalTag:
     identified: list[int] = field(default_factory=list)
     commands: list[bytes] = field(default_factory=list)
     fails_at: int | None = None
+    log_text: bytes = b""
+    log_fails: bool = False
 
     def newest(self) -> int:
         return max(self.held | self.gone, default=0)
@@ -77,6 +79,11 @@ class JournalTag:
     def command(self, envelope: bytes) -> tuple[int, bytes]:
         self.commands.append(envelope)
         return STATUS_UNKNOWN, b"sealed reply"
+
+    def log(self, offset: int, size: int) -> bytes:
+        if self.log_fails:
+            raise OSError(5)
+        return self.log_text[offset : offset + size]
 
 
 class Connection:

@@ -11,7 +11,7 @@ from tagfleet.oracle import NonceOracle
 from tagwire import messages as m
 from tagwire.errors import DecodeError, EncodeError
 from tagwire.history import Record
-from tagwire.hubend import STATUS_NAMES, Established, Finished, HubEnd, Replied
+from tagwire.hubend import STATUS_NAMES, Established, Finished, HubEnd, Log, Replied
 from tagwire.ranges import decode_ranges, encode_ranges, normalized, total
 from tagwire.session import (
     EPOCH_FOREVER,
@@ -22,6 +22,7 @@ from tagwire.session import (
     TagHandshake,
     expired,
     hub_key,
+    session_key,
 )
 from tagwire.tagend import TagEnd, bounded_time
 
@@ -34,6 +35,10 @@ def connected(tag: JournalTag | None = None, wanted: list[tuple[int, int]] | Non
     connection = Connection(tag or JournalTag(set(range(10))), wanted or [], NonceOracle())
     connection.run()
     return connection
+
+
+def session_key_of(connection: Connection) -> bytes:
+    return session_key(connection.key, *connection._randoms)
 
 
 def reason_of(frame: bytes, end: TagEnd | HubEnd) -> str:
@@ -68,6 +73,51 @@ def test_session_history_arrives_exactly_once_over_a_link_that_breaks_anywhere(
     assert normalized(never_made) == normalized((c, c) for c in expected - held - tag.gone)
     assert missing == normalized((c, c) for c in wanted - expected)
     assert isinstance(connection.events[-1], Finished) or not asked
+
+
+@pytest.mark.parametrize("frame_bytes", [64, 244])
+@pytest.mark.parametrize("size", [0, 1, 225, 226, 2048])
+def test_session_log_arrives_whole_whatever_the_frame_holds(frame_bytes: int, size: int) -> None:
+    tag = JournalTag({1}, log_text=random.Random(size).randbytes(size))
+    connection = Connection(tag, [(0, 1)], NonceOracle(), frame_bytes=frame_bytes)
+    for _ in range(3):  # asking while it is under way changes nothing
+        connection.hub.read_log()
+    connection.hub.identify(3)
+    connection.run()
+    assert [event for event in connection.events if isinstance(event, Log)] == [Log(tag.log_text)]
+    assert connection.records() == [sample(1)]
+    tag.log_text = b"later"
+    connection.hub.read_log()
+    connection.run()
+    assert connection.events[-1] == Log(b"later")
+
+
+def test_session_log_that_cannot_be_read_says_so_and_the_session_goes_on() -> None:
+    tag = JournalTag({1}, log_fails=True)
+    connection = connected(tag)
+    connection.hub.read_log()
+    connection.hub.identify(3)
+    connection.run()
+    answers = [event for event in connection.events if isinstance(event, Replied)]
+    assert sorted(answers) == [Replied(m.IDENTIFY, m.STATUS_OK, b""), Replied(m.LOG, m.STATUS_STORAGE, b"")]
+
+
+def test_session_log_one_request_at_a_time_and_no_piece_that_was_not_asked_for() -> None:
+    connection = connected(JournalTag({1}, log_text=b"crash"))
+    hub = connection.hub._channel
+    assert hub is not None
+    connection.tag.receive(hub.seal(m.encode_message(m.LOG, bytes(2)) * 2))
+    frame = connection.tag.next_frame()
+    assert frame is not None
+    with pytest.raises(DecodeError) as caught:
+        connection.hub.receive(frame)
+    assert caught.value.reason == "unasked"
+    at_hub = Channel(session_key_of(connection), TAG_ID, True)
+    at_hub.next_received = int.from_bytes(frame[1:3], "little")
+    assert m.decode_messages(at_hub.open(frame)) == [
+        (m.REPLY, bytes([m.LOG, m.STATUS_BUSY])),
+        (m.LOG_TEXT, b"\0\0crash"),
+    ]
 
 
 def test_session_asks_for_more_ranges_than_one_request_holds() -> None:
