@@ -1,7 +1,8 @@
-"""Simulated radio on its way to a gateway: a byte stream of records. Host only, no I/O.
+"""Simulated radio between an air and a gateway: a byte stream of records each way. Host only, no I/O.
 
 A record is type u8, t_us u64, rssi i8, address 6 bytes, length u8 (little-endian), then `length` bytes of data. Every
 type has this header, so a reader steps over types that it does not know. The hub listens; whoever has the air connects.
+Advertisements go to the hub; the types of connections (SPEC.md, "Air records") go both ways.
 """
 
 import struct
@@ -12,7 +13,20 @@ import numpy.typing as npt
 
 from tagwire.errors import EncodeError
 
-RECORD_ADVERTISEMENT = 1  # data: the AdvData of a legacy advertisement, at most 31 bytes
+RECORD_ADVERTISEMENT = 1  # to the hub: the AdvData of a legacy advertisement, at most 31 bytes
+RECORD_CONNECT = 2  # from the hub: connect to this address; no data
+RECORD_CONNECTED = 3  # to the hub: frame bytes (MTU - 3), u16
+RECORD_DISCONNECT = 4  # from the hub: end the connection, or the attempt; no data
+RECORD_DISCONNECTED = 5  # to the hub: a DISCONNECTED_*, u8
+RECORD_WRITE = 6  # from the hub: one frame to the tag's control characteristic
+RECORD_NOTIFY = 7  # to the hub: one frame from the tag's data characteristic
+
+DISCONNECTED_AS_ASKED = 0
+DISCONNECTED_REFUSED = 1  # no such device, or not connectable now
+DISCONNECTED_LOST = 2  # supervision timeout: out of range, or without power
+DISCONNECTED_BY_TAG = 3
+
+RSSI_NONE_DBM = 127  # where it has no meaning
 
 HEADER = struct.Struct("<BQb6sB")
 HEADER_BYTES = HEADER.size  # 17
@@ -42,6 +56,39 @@ def encode_advertisement(t_us: int, rssi_dbm: int, address: bytes, adv_data: byt
     if not 0 <= t_us < 1 << 64 or not -128 <= rssi_dbm <= 127:
         raise EncodeError(f"t_us {t_us} or RSSI {rssi_dbm} out of range")
     return HEADER.pack(RECORD_ADVERTISEMENT, t_us, rssi_dbm, address, len(adv_data)) + adv_data
+
+
+def encode_record(kind: int, t_us: int, address: bytes, data: bytes = b"", rssi_dbm: int = RSSI_NONE_DBM) -> bytes:
+    """One record of a connection, in either direction. Raises EncodeError for what the header cannot carry."""
+    if len(address) != ADDRESS_BYTES or len(data) > 255:
+        raise EncodeError(f"an address of {len(address)} bytes or {len(data)} bytes of data")
+    if not 0 <= t_us < 1 << 64 or not -128 <= rssi_dbm <= 127 or not 0 <= kind <= 255:
+        raise EncodeError(f"type {kind}, t_us {t_us} or RSSI {rssi_dbm} out of range")
+    return HEADER.pack(kind, t_us, rssi_dbm, address, len(data)) + data
+
+
+def encode_connected(t_us: int, address: bytes, frame_bytes: int, rssi_dbm: int = RSSI_NONE_DBM) -> bytes:
+    """The air's answer to a connect: what one write or notification carries. Raises EncodeError."""
+    if not 0 <= frame_bytes <= 0xFFFF:
+        raise EncodeError(f"frames of {frame_bytes} bytes")
+    return encode_record(RECORD_CONNECTED, t_us, address, frame_bytes.to_bytes(2, "little"), rssi_dbm)
+
+
+def encode_disconnected(t_us: int, address: bytes, reason: int) -> bytes:
+    """The end of a connection or of an attempt, with a DISCONNECTED_*. Raises EncodeError."""
+    if not 0 <= reason <= 255:
+        raise EncodeError(f"reason {reason}")
+    return encode_record(RECORD_DISCONNECTED, t_us, address, bytes([reason]))
+
+
+def frame_bytes(record: Record) -> int:
+    """What a CONNECTED record announces; 0 where it announces nothing, which is too little for any session."""
+    return int.from_bytes(record.data[:2], "little") if len(record.data) >= 2 else 0
+
+
+def disconnect_reason(record: Record) -> int:
+    """The DISCONNECTED_* of a record; one that gives none is a loss."""
+    return record.data[0] if record.data else DISCONNECTED_LOST
 
 
 def encode_advertisements(
@@ -121,9 +168,12 @@ class Decoder:
 def _full_run(buffer: bytes, start: int) -> int:
     """How many records in a row, from `start`, are known to be full advertisements; 0 where the next one is not.
 
-    It is all or nothing, which is right for a flock's stream and cheap for any other.
+    It is all or nothing, which is right for a flock's stream and cheap for any other. Type and length are both looked
+    at: records of other types may have 31 bytes of data too.
     """
     count = min((len(buffer) - start) // FULL_BYTES, _RUN_MAX)
     stop = start + count * FULL_BYTES
     lengths = buffer[start + HEADER_BYTES - 1 : stop : FULL_BYTES]
-    return count if lengths.count(_ADV_DATA_BYTES) == count else 0
+    if lengths.count(_ADV_DATA_BYTES) != count:
+        return 0
+    return count if buffer[start:stop:FULL_BYTES].count(RECORD_ADVERTISEMENT) == count else 0

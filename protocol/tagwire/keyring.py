@@ -16,8 +16,18 @@ from tagwire.errors import REASON_FORMAT, DecodeError, EncodeError
 from tagwire.keys import beacon_key, id_key
 from tagwire.provision import Provision
 from tagwire.seal import KEY_BYTES
+from tagwire.session import EPOCH_FOREVER, hub_key
 
 PRIVATE_IDS = "private_ids"  # the provisioning file's setting that makes a tag change its name every epoch
+
+
+class HubKey(NamedTuple):
+    """What lets one hub open sessions with one tag: the hub's id, the last Unix day on which the key is good
+    (EPOCH_FOREVER: no end), K_hub."""
+
+    hub_id: int
+    epoch: int
+    key: bytes
 
 
 class KeyringEntry(NamedTuple):
@@ -27,7 +37,7 @@ class KeyringEntry(NamedTuple):
     generation before and its keys (the first two belong together), while beacons of it may still be around, which is
     until previous_expires_s (Unix time; None: until the newer generation is heard). last_counter: the last counter
     that whoever wrote the keyring knows to be accepted, None for a fresh tag. expires_s: Unix time from which the entry
-    must not be used, None for never.
+    must not be used, None for never. hub: the hub's own key for sessions, None where it is to open none.
     """
 
     tag_id: int
@@ -40,14 +50,22 @@ class KeyringEntry(NamedTuple):
     expires_s: int | None = None
     previous_id_key: bytes | None = None
     previous_expires_s: int | None = None
+    hub: HubKey | None = None
 
 
-def entry_from_provision(provision: Provision) -> KeyringEntry:
-    """The entry of a tag that was just provisioned; with K_id where its settings say `private_ids`."""
+def entry_from_provision(provision: Provision, hub_id: int | None = None, epoch: int = EPOCH_FOREVER) -> KeyringEntry:
+    """The entry of a tag that was just provisioned; with K_id where its settings say `private_ids`, and with K_hub of
+    `hub_id` where one is given, good until the end of Unix day `epoch`. Raises EncodeError for those out of range."""
     root_key, generation = provision.root_key, provision.generation
     private = provision.settings.get(PRIVATE_IDS) is True
     names = id_key(root_key, generation) if private else None
-    return KeyringEntry(provision.tag_id, generation, beacon_key(root_key, generation), names)
+    hub = None if hub_id is None else hub_key_of(root_key, hub_id, epoch)
+    return KeyringEntry(provision.tag_id, generation, beacon_key(root_key, generation), names, hub=hub)
+
+
+def hub_key_of(root_key: bytes, hub_id: int, epoch: int = EPOCH_FOREVER) -> HubKey:
+    """K_hub with what it is for, as a keyring carries it. Raises EncodeError for an id or epoch out of range."""
+    return HubKey(hub_id, epoch, hub_key(root_key, hub_id, epoch))
 
 
 def load_keyring(path: str | Path) -> dict[int, KeyringEntry]:
@@ -105,6 +123,8 @@ def encode_entry(entry: KeyringEntry) -> str:
         row["last_counter"] = entry.last_counter
     if entry.expires_s is not None:
         row["expires_s"] = entry.expires_s
+    if entry.hub is not None:
+        row["hub"] = {"id": entry.hub.hub_id, "epoch": entry.hub.epoch, "key": entry.hub.key.hex()}
     line = json.dumps(row, separators=(",", ":"))
     try:
         if decode_entry(line.encode()) != entry:
@@ -125,6 +145,9 @@ def decode_entry(line: bytes) -> KeyringEntry:
     previous = row.get("previous")
     if previous is not None and not isinstance(previous, dict):
         raise _wrong("previous is not an object")
+    hub = row.get("hub")
+    if hub is not None and not isinstance(hub, dict):
+        raise _wrong("hub is not an object")
     generation = _integer(row, "generation", 255)
     previous_generation = None if previous is None else _integer(previous, "generation", 255)
     if previous_generation is not None and previous_generation >= generation:
@@ -140,6 +163,9 @@ def decode_entry(line: bytes) -> KeyringEntry:
         None if row.get("expires_s") is None else _integer(row, "expires_s", _TIME_MAX_S),
         None if previous is None or previous.get("id_key") is None else _key(previous, "id_key"),
         None if previous is None or previous.get("expires_s") is None else _integer(previous, "expires_s", _TIME_MAX_S),
+        None
+        if hub is None
+        else HubKey(_integer(hub, "id", 0xFFFFFFFF), _integer(hub, "epoch", EPOCH_FOREVER), _key(hub, "key")),
     )
 
 

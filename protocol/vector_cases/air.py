@@ -14,6 +14,17 @@ def air() -> Case:
             ("the loudest and longest there can be", 1, (1 << 64) - 1, 127, "ffffffffffff", adv_data),
             ("the faintest, without data", 1, 0, -128, "000000000000", b""),
             ("longer than any AdvData: read, and searched like any", 1, t_us, -67, "0a0b0c0d0ec1", bytes(9) + adv_data),
+            ("connect", 2, t_us, 127, "0a0b0c0d0ec1", b""),
+            ("connected, frames of 244 bytes", 3, t_us, -67, "0a0b0c0d0ec1", b"\xf4\x00"),
+            ("disconnect", 4, t_us, 127, "0a0b0c0d0ec1", b""),
+            ("disconnected, as asked", 5, t_us, 127, "0a0b0c0d0ec1", b"\x00"),
+            ("disconnected, no such device or not connectable", 5, t_us, 127, "0a0b0c0d0ec1", b"\x01"),
+            ("disconnected, lost", 5, t_us, 127, "0a0b0c0d0ec1", b"\x02"),
+            ("disconnected, by the tag", 5, t_us, 127, "0a0b0c0d0ec1", b"\x03"),
+            ("write, of a hello", 6, t_us, 127, "0a0b0c0d0ec1", bytes.fromhex("010bb0000040514041424344454647")),
+            ("notify, of a welcome", 7, t_us, -67, "0a0b0c0d0ec1", bytes.fromhex("055051525354555657")),
+            ("notify, as long as an advertisement", 7, t_us, -67, "0a0b0c0d0ec1", bytes(31)),
+            ("notify, of the longest frame", 7, t_us, -67, "0a0b0c0d0ec1", bytes(range(244))),
             ("a type of a later edition, 255 bytes: step over it", 200, t_us, 0, "000000000000", bytes(255)),
         )
     ]

@@ -4,7 +4,7 @@ import json
 from binascii import crc32
 from typing import Any
 
-from tagwire import reference
+from tagwire import reference, reference_session
 from vector_cases.subject import COMPANY_ID, NOW_S, ROOT_KEY, TAG_ID, Case
 
 
@@ -79,7 +79,9 @@ def provisioning() -> Case:
         "previous": {"generation": 0, "beacon_key": "22" * 16, "id_key": "33" * 16, "expires_s": NOW_S + 86_400},
         "last_counter": 70,
         "expires_s": NOW_S,
+        "hub": {"id": 45067, "epoch": 20800, "key": reference_session.hub_key(ROOT_KEY, 45067, 20800).hex()},
     }
+    endless = {"hub": {"id": 0, "epoch": 0xFFFF, "key": reference_session.hub_key(ROOT_KEY, 0, 0xFFFF).hex()}}
     bad_entries: dict[str, Any] = {
         "beacon_key has 15 bytes, not 16": {**entry, "beacon_key": key[2:]},
         "beacon_key is not hexadecimal": {**entry, "beacon_key": "zz" * 16},
@@ -96,6 +98,11 @@ def provisioning() -> Case:
         "previous is not an object": {**entry, "previous": 0},
         "previous generation 1 is not below generation 1": {**entry, "previous": {"generation": 1, "beacon_key": key}},
         "last_counter is not an integer within 0 to 4294967295": {**entry, "last_counter": -1},
+        "hub is not an object": {**entry, "hub": 1},
+        "no key": {**entry, "hub": {"id": 1, "epoch": 20800}},
+        "key has 15 bytes, not 16": {**entry, "hub": {"id": 1, "epoch": 20800, "key": "00" * 15}},
+        "epoch is not an integer within 0 to 65535": {**entry, "hub": {**endless["hub"], "epoch": 0x10000}},
+        "no epoch": {**entry, "hub": {"id": 1, "key": "00" * 16}},
         "not a JSON object": [],
     }
     return {
@@ -117,6 +124,11 @@ def provisioning() -> Case:
         "keyring": [
             {"name": "smallest", "line": json.dumps(entry), "values": entry},
             {"name": "everything", "line": json.dumps({**entry, **more}), "values": {**entry, **more}},
+            {
+                "name": "a hub's key without end",
+                "line": json.dumps({**entry, **endless}),
+                "values": {**entry, **endless},
+            },
             {"name": "a key from the future", "line": json.dumps({**entry, "colour": 1}), "values": entry},
         ],
         "bad_keyring": [{"name": name, "line": json.dumps(line)} for name, line in bad_entries.items()]

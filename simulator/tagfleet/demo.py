@@ -36,6 +36,7 @@ from tagwire.beacon import COMPANY_ID_TEST
 from tagwire.keyring import entry_from_provision, write_keyring
 
 SITE, HUB = "demo", "truck-1"
+HUB_ID = 1  # the number of the hub, from 1: what its keys for sessions are made for
 FIRST_TWIN_ID, FIRST_FLOCK_ID = 1, 10_001
 START_TIMEOUT_S = 30.0
 _PORT_TAKEN = 5  # taghub's exit code: somebody was faster to take the free port
@@ -109,7 +110,7 @@ class Demo:
         tags = make_provisions(settings.seed, FIRST_FLOCK_ID, settings.tags)
         world = build_world(settings.seed, len(twins) + len(tags))
         files = HubFiles.in_folder(folder)
-        write_keyring(files.keyring, [entry_from_provision(p) for p in (*twins, *tags)])
+        write_keyring(files.keyring, [entry_from_provision(p, HUB_ID) for p in (*twins, *tags)])
         broker_port = free_port()
         async with contextlib.AsyncExitStack() as stack:
             fleet: TwinFleet | None = None

@@ -140,6 +140,8 @@ def test_keyring_line(case: dict[str, Any]) -> None:
     assert entry.previous_expires_s == previous.get("expires_s")
     assert (entry.id_key and entry.id_key.hex()) == values.get("id_key")
     assert (entry.previous_id_key and entry.previous_id_key.hex()) == previous.get("id_key")
+    hub = values.get("hub")
+    assert (entry.hub and {"id": entry.hub.hub_id, "epoch": entry.hub.epoch, "key": entry.hub.key.hex()}) == hub
     assert keyring.decode_entry(keyring.encode_entry(entry).encode()) == entry
 
 

@@ -13,6 +13,7 @@ from bench_board import BenchBoard, flashed_image
 from tagsmith.command_line import app, main
 from tagsmith.inventory import Inventory
 from tagwire.keyring import load_keyring
+from tagwire.session import EPOCH_FOREVER
 
 NewBoard = Callable[..., BenchBoard]
 
@@ -68,6 +69,15 @@ def test_life_of_a_tag(typist: Typist, new_board: NewBoard, tmp_path: Path) -> N
 
     typist.type("inventory", "export", tmp_path / "keyring.jsonl", "--days", "30")
     assert list(load_keyring(tmp_path / "keyring.jsonl")) == [1000]
+    for_hub = ["inventory", "export", tmp_path / "hub.jsonl", "--hub-id", "7"]
+    assert json.loads(typist.type(*for_hub, "--json"))["epoch"] == EPOCH_FOREVER
+    assert "for hub 7 alone" in typist.type(*for_hub, "--days", "30")
+    hub = load_keyring(tmp_path / "hub.jsonl")[1000].hub
+    assert hub is not None
+    assert (hub.hub_id, hub.epoch - int(time.time()) // 86400) in ((7, 30), (7, 29))
+    typist.type(*for_hub, "--epoch", "20800")
+    assert load_keyring(tmp_path / "hub.jsonl")[1000].hub.epoch == 20800  # type: ignore[union-attr]
+    typist.type("inventory", "export", tmp_path / "hub.jsonl", "--epoch", "20800", expect=2)
     words = ["--quantity", "temperature", "--reference", "F200", "--certificate", "D-7", "--on", "2026-11-01"]
     typist.type("inventory", "calibrate", "0000-7t4e", *words, "--deviation", "-0.1")
     shown = typist.type("inventory", "show", "1000")

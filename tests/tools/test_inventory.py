@@ -13,6 +13,7 @@ from tagsmith.errors import InventoryError, TrustError
 from tagsmith.inventory import Calibration, Imported, Inventory, Order
 from tagwire.keyring import decode_entry, encode_entry
 from tagwire.keys import beacon_key, id_key
+from tagwire.session import hub_key
 
 ORDER = Order("esp32-devkit", 0xFFFF, {"interval_s": 60}, "box")
 
@@ -132,6 +133,17 @@ def test_keyring_knows_both_generations_while_a_rewrite_is_open(path: Path) -> N
         (entry,) = inventory.keyring()
         assert (entry.generation, entry.previous_generation) == (1, None)
         assert inventory.state_of(tag_id, 0) == lifecycle.REPLACED
+
+
+def test_keyring_for_one_hub_holds_what_opens_its_sessions(path: Path) -> None:
+    with Inventory(path) as inventory:
+        tag_id = ready(inventory, "aa")
+        root_key = inventory.provision_of(tag_id, 0).root_key
+        (entry,) = inventory.keyring(hub=(7, 20800))
+        assert inventory.keyring()[0].hub is None
+        assert list(inventory.audit())[-2].detail == "1 tags, for hub 7 to day 20800"
+    assert entry.hub == (7, 20800, hub_key(root_key, 7, 20800))
+    assert decode_entry(encode_entry(entry).encode()) == entry
 
 
 def test_keyring_names_tags_with_private_ids_in_both_generations(path: Path) -> None:

@@ -29,7 +29,7 @@ from tagsmith.lifecycle import (
     WRITTEN,
     Identity,
 )
-from tagwire.keyring import PRIVATE_IDS, KeyringEntry
+from tagwire.keyring import PRIVATE_IDS, KeyringEntry, hub_key_of
 from tagwire.keys import beacon_key, id_key
 from tagwire.provision import Provision
 
@@ -390,10 +390,13 @@ class Inventory:
 
     # Keys for hubs
 
-    def keyring(self, tag_ids: Iterable[int] | None = None, expires_s: int | None = None) -> list[KeyringEntry]:
-        """Derived keys of all tags that may be heard, or of these.
+    def keyring(
+        self, tag_ids: Iterable[int] | None = None, expires_s: int | None = None, hub: tuple[int, int] | None = None
+    ) -> list[KeyringEntry]:
+        """Derived keys of all tags that may be heard, or of these. hub: (hub id, epoch); with it that hub's K_hub too.
 
-        A tag whose writing was interrupted may run with the new generation or with the one before: hubs get both.
+        A tag whose writing was interrupted may run with the new generation or with the one before: hubs get both, but
+        K_hub of the new one alone.
         """
         rows = self.connection.execute(
             "SELECT tag_id, generation, root_key, state FROM identity ORDER BY tag_id, generation DESC"
@@ -421,9 +424,10 @@ class Inventory:
                     expires_s=expires_s,
                     id_key=_id_key(current) if current["tag_id"] in private else None,
                     previous_id_key=_id_key(previous) if previous and current["tag_id"] in private else None,
+                    hub=hub_key_of(current["root_key"], *hub) if hub else None,
                 )
             )
-        self.note("export", None, f"{len(entries)} tags")
+        self.note("export", None, f"{len(entries)} tags" + (f", for hub {hub[0]} to day {hub[1]}" if hub else ""))
         return entries
 
     # Calibration
