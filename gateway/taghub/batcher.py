@@ -2,17 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from taghub.closed_batch import LANE_ALARM, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch
 from taghub.intake import Accepted, count_live
+from taghub.sample_columns import Fetched, history_columns, live_columns
 from tagwire import fields
-from tagwire.batch import COLUMNS, FLAG_ALARM, FLAG_UNCONFIRMED, RSSI_STEP_DB, SAFE_SAMPLES, Batch, encode_batch
-from tagwire.beacon import KIND_ALARM
-from tagwire.bulk import Int64s, unpack_bodies
-from tagwire.fields import BODY_BYTES
-
-_LATEST_S = COLUMNS["time"].maximum - fields.TIME_WINDOW_S
+from tagwire.batch import SAFE_SAMPLES, Batch, encode_batch
+from tagwire.bulk import Int64s
 
 
 class Batcher:
@@ -26,17 +21,20 @@ class Batcher:
         self._next_sequence = first_sequence
         self._open: list[Accepted] = []
         self._alarms: list[Accepted] = []
+        self._history: list[Fetched] = []
         self._due_s = 0.0
+        self._history_due_s = 0.0
 
     @property
     def open_samples(self) -> int:
-        """Samples that wait in the open batch."""
-        return len(self._open) + len(self._alarms)
+        """Samples that wait in the open batches."""
+        return len(self._open) + len(self._alarms) + len(self._history)
 
     @property
     def due_s(self) -> float | None:
-        """When the open batch has to be closed, on the scale of `now_s`; None when it is empty."""
-        return self._due_s if self._open else None
+        """When an open batch has to be closed, on the scale of `now_s`; None when all are empty."""
+        due = [self._due_s] * bool(self._open) + [self._history_due_s] * bool(self._history)
+        return min(due, default=None)
 
     def add(self, samples: Sequence[Accepted], now_s: float) -> None:
         """Put samples into the open batch; alarms do not wait for others."""
@@ -48,9 +46,17 @@ class Batcher:
         for sample in samples:
             (self._alarms if sample.alarm else self._open).append(sample)
 
+    def add_history(self, samples: Sequence[Fetched], now_s: float) -> None:
+        """Put samples of the backlog into an open batch of their own, which goes to another topic. Alarms among them
+        are old, and wait like the others."""
+        if not self._history:
+            self._history_due_s = now_s + self._max_age_s
+        self._history += samples
+
     def shift(self, step_us: int) -> None:
         """The clock that stamped the open samples was wrong by so much."""
         self._open = [sample._replace(t_us=sample.t_us + step_us) for sample in self._open]
+        self._history = [sample._replace(t_us=sample.t_us + step_us) for sample in self._history]
 
     def next_sequence(self) -> int:
         """A number for a batch that is made elsewhere."""
@@ -60,56 +66,25 @@ class Batcher:
     def take_due(
         self, now_s: float, created_s: int, clock: int, position: tuple[int, int] | None, close: bool = False
     ) -> list[ClosedBatch]:
-        """The batches that are full, or of age, or, with `close`, all that is there; alarms first.
+        """The batches that are full, or of age, or, with `close`, all that is there; alarms first, backlog last.
 
         created_s: Unix seconds; clock: the quality of the hub's clock, a fields.TIME_* code; position: where the hub
         is, 1e-7 degree.
         """
         closed = []
 
-        def close_one(lane: int, samples: list[Accepted]) -> None:
-            values = columns(samples, clock != fields.TIME_UNKNOWN)
+        def close_one(lane: int, values: dict[str, Int64s]) -> None:
             batch = Batch(self._hub, self.next_sequence(), created_s, clock, position, values)
-            closed.append(ClosedBatch(batch.sequence, lane, created_s, len(samples), encode_batch(batch)))
+            closed.append(ClosedBatch(batch.sequence, lane, created_s, len(values["tag"]), encode_batch(batch)))
 
+        clock_known = clock != fields.TIME_UNKNOWN
         while self._alarms:
-            samples, self._alarms = self._alarms[:SAFE_SAMPLES], self._alarms[SAFE_SAMPLES:]
-            close_one(LANE_ALARM, samples)
+            alarms, self._alarms = self._alarms[:SAFE_SAMPLES], self._alarms[SAFE_SAMPLES:]
+            close_one(LANE_ALARM, live_columns(alarms, clock_known))
         while self._open and (close or len(self._open) >= self._max_samples or now_s >= self._due_s):
             samples, self._open = self._open[: self._max_samples], self._open[self._max_samples :]
-            close_one(LANE_LIVE, samples)
+            close_one(LANE_LIVE, live_columns(samples, clock_known))
+        while self._history and (close or len(self._history) >= self._max_samples or now_s >= self._history_due_s):
+            fetched, self._history = self._history[: self._max_samples], self._history[self._max_samples :]
+            close_one(LANE_BACKLOG, history_columns(fetched))
         return closed
-
-
-def columns(samples: list[Accepted], clock_known: bool = True) -> dict[str, Int64s]:
-    """Samples as the columns of a batch.
-
-    A sample whose tag does not know the time is stamped with its first hearing, and says so by TIME_ESTIMATED.
-    So does every sample where the hub's clock is not `clock_known`: a beacon's own time is only the end of one.
-    """
-    tag_ids, counters, bodies, t_us, rssi_dbm, unconfirmed, byte0 = zip(*samples, strict=True)
-    codes = unpack_bodies(np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, BODY_BYTES))
-    # A hub whose clock is absurdly wrong still delivers: the ends leave room for a sample's age.
-    heard_s = np.clip(np.array(t_us, np.int64) // 1_000_000, fields.TIME_WINDOW_S, _LATEST_S)
-    half_s = fields.TIME_WINDOW_S // 2
-    nearest_s = heard_s - half_s + (codes.time * fields.TIME_STEP_S - heard_s + half_s) % fields.TIME_WINDOW_S
-    first = np.frombuffer(bytes(unconfirmed), np.uint8).astype(np.int64)
-    kind = np.frombuffer(bytes(byte0), np.uint8) >> 2 & 3
-    untimed = codes.time_quality == fields.TIME_UNKNOWN
-    time_s = np.where(untimed, heard_s, nearest_s)
-    return {
-        "tag": np.array(tag_ids, np.int64),
-        "counter": np.array(counters, np.int64),
-        "time": time_s,
-        "latitude": codes.latitude,
-        "longitude": codes.longitude,
-        "temperature": codes.temperature,
-        "humidity": codes.humidity,
-        "battery": codes.battery,
-        "fix": codes.fix,
-        "motion": codes.motion,
-        "quality": np.where(untimed | (not clock_known), fields.TIME_ESTIMATED, codes.time_quality),
-        "heard": heard_s - time_s,
-        "rssi": np.array(rssi_dbm, np.int64) // RSSI_STEP_DB,
-        "flags": first * FLAG_UNCONFIRMED | (kind == KIND_ALARM) * FLAG_ALARM,
-    }

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tagwire.batch import decode_batch
 
+LANE_EVENT = -1  # one event, JSON; not even a commit is waited for
 LANE_ALARM = 0
 LANE_LIVE = 1
 LANE_BACKLOG = 2
@@ -11,7 +12,8 @@ LANE_POISON = 9  # refused for good: kept for people to look at, never sent
 
 
 class ClosedBatch(NamedTuple):
-    """Its number, its urgency (a LANE_*), when it was closed (Unix seconds), its samples' count, and the publish."""
+    """Its number, its urgency (a LANE_*), when it was closed (Unix seconds), how many samples it has (an event none),
+    and the publish."""
 
     sequence: int
     lane: int
@@ -21,6 +23,8 @@ class ClosedBatch(NamedTuple):
 
 
 def sample_keys(batch: ClosedBatch) -> list[tuple[int, int]]:
-    """(tag id, counter) of each sample. Raises tagwire.errors.DecodeError."""
+    """(tag id, counter) of each sample; none of an event. Raises tagwire.errors.DecodeError."""
+    if batch.lane == LANE_EVENT:
+        return []
     columns = decode_batch(batch.payload).columns
     return list(zip(columns["tag"].tolist(), columns["counter"].tolist(), strict=True))

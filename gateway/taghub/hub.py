@@ -5,7 +5,7 @@ import logging
 
 from taghub.batcher import Batcher
 from taghub.clock import Clock
-from taghub.closed_batch import sample_keys
+from taghub.closed_batch import LANE_EVENT, ClosedBatch, sample_keys
 from taghub.heard import Heard
 from taghub.intake import ACCEPTED as OUTCOME_ACCEPTED
 from taghub.intake import Accepted, Intake
@@ -14,6 +14,7 @@ from taghub.pacing import Pacer
 from taghub.position import PositionSource
 from taghub.refusals import MALFORMED, PAUSE, POISON, SPLIT, TOO_LARGE, refusal
 from taghub.registry import Registry, TagState
+from taghub.sample_columns import live_columns
 from taghub.settings import Settings
 from taghub.split import halves
 from taghub.spool import DROP_MEMORY, Dropped, Known, Loaded, Spool, Store
@@ -21,6 +22,9 @@ from taghub.status import ONLINE, Figures, RadioStatus, status
 from taghub.suspects import Suspects
 from taghub.trace_file import TraceFile
 from taghub.uplink import MAX_PACKET_BYTES, Uplink
+from tagwire.batch import Batch
+from tagwire.batch import samples as samples_of
+from tagwire.events import encode_event
 from tagwire.fields import TIME_ESTIMATED, TIME_HUB, TIME_UNKNOWN
 from tagwire.keyring import KeyringEntry
 from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
@@ -65,7 +69,7 @@ class Hub:
         self._suspects = Suspects()
         self._largest_bytes = MAX_PACKET_BYTES  # of a batch: what the broker has shown to take, where it does not tell
         self._timer: asyncio.TimerHandle | None = None
-        self._counts = {"closed": 0, "acknowledged": 0, "refused": 0}
+        self._counts = {"closed": 0, "events": 0, "acknowledged": 0, "refused": 0}
         self._started_s = clock.age_s()
         self._status_before = (self._started_s, 0, 0)
         self.all_delivered = asyncio.Event()
@@ -106,7 +110,22 @@ class Hub:
                 self._trace.heard(HEARD, [(sample.tag_id, sample.counter, sample.t_us) for sample in samples])
             self.spool.accept(samples)
             self._batcher.add(samples, self._clock.age_s())
+            alarms = [sample for sample in samples if sample.alarm]
+            if alarms:
+                self._raise_events(alarms)
         self._close_due()
+
+    def _raise_events(self, alarms: list[Accepted]) -> None:
+        """Tell of each alarm at once: no batch and no disk is waited for."""
+        now_s = self._clock.unix_us() // 1_000_000
+        known = self._clock_quality != TIME_UNKNOWN
+        batch = Batch(self._settings.id, 0, now_s, self._clock_quality, None, live_columns(alarms, known))
+        payloads = [encode_event(batch.hub, sample) for sample in samples_of(batch)]
+        self.spool.add(
+            [ClosedBatch(self._batcher.next_sequence(), LANE_EVENT, now_s, 0, payload) for payload in payloads]
+        )
+        self._counts["events"] += len(payloads)
+        self.send()
 
     def close_batch(self) -> None:
         """Close the open batch before its time, because the hub ends."""
@@ -120,12 +139,12 @@ class Hub:
     def send(self) -> None:
         """Publish what waits, as far as the uplink has room."""
         uplink = self._uplink
-        while uplink is not None and uplink.has_room:
+        while uplink is not None and uplink.has_room_for_alarm:
             now_s = self._now_s()
             delay_s = self._pacer.delay_s(now_s)
-            batch = self.spool.next_to_send(now_s, alarms_only=delay_s > 0)
+            batch = self.spool.next_to_send(now_s, alarms_only=delay_s > 0 or not uplink.has_room)
             if batch is None:
-                if delay_s and self._pace_timer is None:
+                if delay_s and uplink.has_room and self._pace_timer is None:
                     self._pace_timer = asyncio.get_running_loop().call_later(delay_s, self._pace_over)
                 return
             largest_bytes = min(uplink.max_payload_bytes, self._largest_bytes)
@@ -146,7 +165,13 @@ class Hub:
 
     def follow_clock(self) -> None:
         """Look whether the clock was set; what a clock that did not know the time has stamped is corrected."""
-        step_us = self._clock.follow()
+        self._correct(self._clock.follow())
+
+    def offer_time(self, unix_s: float, quality: int) -> None:
+        """A tag, proven in a session, says what time it is; for a hub that has no better source, see Clock.offered."""
+        self._correct(self._clock.offered(unix_s, quality))
+
+    def _correct(self, step_us: int) -> None:
         before, self._clock_quality = self._clock_quality, self._clock.quality()
         if step_us:
             _logger.warning("the clock was set by %.1f s: %d open samples follow", step_us / 1e6, self.open_samples)
@@ -267,6 +292,14 @@ class Hub:
             self._trace.samples(ACCEPTED, keys, self._clock.unix_us())
             if self._durable:
                 self._trace.samples(SPOOLED, keys, self._clock.unix_us())
+
+    def history_committed(self, batches: list[ClosedBatch]) -> None:
+        if self._trace is not None:
+            now_us = self._clock.unix_us()
+            for keys in map(sample_keys, batches):
+                self._trace.samples(ACCEPTED, keys, now_us)
+                if self._durable:
+                    self._trace.samples(SPOOLED, keys, now_us)
 
     def batches_ready(self) -> None:
         if self.spool.all_delivered:

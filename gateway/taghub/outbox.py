@@ -1,13 +1,13 @@
 """The home of what is on its way to the broker, and of what goes next. Pure: the time comes in.
 
-Everything is in the spool as well; here is only what will be sent soon. Order: alarms, then what was just closed, then
-what waits in the spool since an outage, the oldest first. So live data passes a backlog.
+Everything is in the spool as well; here is only what will be sent soon. Order: events, alarms, then what was just
+closed, then what waits in the spool since an outage, the oldest first. So live data passes a backlog.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from taghub.closed_batch import LANE_ALARM, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_EVENT, LANE_LIVE, ClosedBatch
 
 READY_MAX = 64  # of each kind in memory, up to 4 MB; what was longest in it goes back to waiting in the spool
 REFILL_BELOW = 16
@@ -21,9 +21,12 @@ class Outbox:
     reconnects: the MQTT client sends it again by itself."""
 
     def __init__(self) -> None:
+        self._events: OrderedDict[int, ClosedBatch] = OrderedDict()
         self._alarms: OrderedDict[int, ClosedBatch] = OrderedDict()
         self._live: OrderedDict[int, ClosedBatch] = OrderedDict()
         self._stored: OrderedDict[int, ClosedBatch] = OrderedDict()
+        self._waiting = (self._events, self._alarms, self._live, self._stored)
+        """In the order in which they go."""
         self._in_flight: dict[int, ClosedBatch] = {}
         self._aside: OrderedDict[int, tuple[float, ClosedBatch]] = OrderedDict()
         self._tries: dict[int, int] = {}
@@ -42,13 +45,14 @@ class Outbox:
     @property
     def held(self) -> list[int]:
         """The numbers of all batches that are here."""
-        return [*self._alarms, *self._live, *self._stored, *self._in_flight, *self._aside]
+        waiting = [sequence for lane in self._waiting for sequence in lane]
+        return [*waiting, *self._in_flight, *self._aside]
 
     @property
     def batches(self) -> list[ClosedBatch]:
         """All batches that are here."""
-        waiting = [*self._alarms.values(), *self._live.values(), *self._stored.values(), *self._in_flight.values()]
-        return waiting + [batch for _, batch in self._aside.values()]
+        waiting = [batch for lane in self._waiting for batch in lane.values()]
+        return [*waiting, *self._in_flight.values(), *(batch for _, batch in self._aside.values())]
 
     def find(self, sequence: int) -> ClosedBatch | None:
         """A batch that is here."""
@@ -61,10 +65,11 @@ class Outbox:
 
     def put(self, batches: Iterable[ClosedBatch], saved: bool = True) -> None:
         """Batches that were just closed. `saved`: they are in the spool, so that they may be forgotten here."""
+        lanes = {LANE_EVENT: self._events, LANE_ALARM: self._alarms, LANE_LIVE: self._live}
         for batch in batches:
-            {LANE_ALARM: self._alarms, LANE_LIVE: self._live}.get(batch.lane, self._stored)[batch.sequence] = batch
+            lanes.get(batch.lane, self._stored)[batch.sequence] = batch
         if saved:
-            for waiting in (self._alarms, self._live, self._stored):
+            for waiting in self._waiting:
                 while len(waiting) > READY_MAX:
                     waiting.popitem(last=False)
 
@@ -77,9 +82,12 @@ class Outbox:
         self._paused_until_s = max(self._paused_until_s, until_s)
 
     def next_to_send(self, now_s: float, alarms_only: bool = False) -> ClosedBatch | None:
-        """The next batch to publish; it is in flight from now on. None when nothing waits, or all has to."""
+        """The next batch to publish; it is in flight from now on. None when nothing waits, or all has to.
+
+        alarms_only: events and alarms, which do not even wait for the end of a pause.
+        """
         if alarms_only:
-            return self._send(self._alarms.popitem(last=False)[1]) if self._alarms else None
+            return self._send_first(self._events, self._alarms)
         if now_s < self._paused_until_s:
             return None
         for sequence, (due_s, batch) in self._aside.items():
@@ -88,10 +96,7 @@ class Outbox:
                 return self._send(batch)
         if len(self._aside) >= ASIDE_MAX:
             return None
-        for waiting in (self._alarms, self._live, self._stored):
-            if waiting:
-                return self._send(waiting.popitem(last=False)[1])
-        return None
+        return self._send_first(*self._waiting)
 
     def acknowledged(self, sequence: int) -> ClosedBatch | None:
         """The broker has it. None when it was not in flight."""
@@ -122,8 +127,14 @@ class Outbox:
     def forget(self, sequences: Iterable[int]) -> None:
         """Batches that were given up."""
         for sequence in sequences:
-            for waiting in (self._alarms, self._live, self._stored, self._aside, self._in_flight, self._tries):
+            for waiting in (*self._waiting, self._aside, self._in_flight, self._tries):
                 waiting.pop(sequence, None)
+
+    def _send_first(self, *lanes: OrderedDict[int, ClosedBatch]) -> ClosedBatch | None:
+        for lane in lanes:
+            if lane:
+                return self._send(lane.popitem(last=False)[1])
+        return None
 
     def _send(self, batch: ClosedBatch) -> ClosedBatch:
         self._in_flight[batch.sequence] = batch

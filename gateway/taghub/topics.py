@@ -7,10 +7,12 @@ class Topics(NamedTuple):
     """Where a hub publishes."""
 
     samples: str
+    backlog: str
+    events: str
     status: str
 
 
 def topics(site: str, hub: str) -> Topics:
     """The topics of one hub."""
     root = f"tags/v1/{site}/{hub}"
-    return Topics(f"{root}/samples", f"{root}/status")
+    return Topics(f"{root}/samples", f"{root}/backlog", f"{root}/events", f"{root}/status")

@@ -28,10 +28,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from taghub.backoff import Backoff
-from taghub.closed_batch import ClosedBatch
+from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, ClosedBatch
 from taghub.errors import SettingsError
 from taghub.settings import MQTT_TEXT_BYTES_MAX, MqttSettings
 from taghub.topics import Topics
+from tagwire import events
 from tagwire.batch import CONTENT_TYPE
 
 STATUS_CONTENT_TYPE = "application/json"
@@ -120,7 +121,7 @@ class Uplink:
         else:
             version = MQTTProtocolVersion.MQTTv311
             client = _Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=False)
-        client.max_inflight_messages_set(settings.inflight + 1)  # and the status
+        client.max_inflight_messages_set(settings.inflight + 2)  # and the status, and an alarm
         client.will_set(self._topics.status, will, qos=1, retain=True, properties=self._properties(STATUS_CONTENT_TYPE))
         if settings.username is not None:
             client.username_pw_set(settings.username, _password(settings))
@@ -151,6 +152,12 @@ class Uplink:
         return self._connected and len(self._sequences) < self._window
 
     @property
+    def has_room_for_alarm(self) -> bool:
+        """Whether one more event or alarm may be published now: one is let in where batches fill the window."""
+        window = 1 if self._careful else min(self._window + 1, self._receive_maximum)
+        return self._connected and len(self._sequences) < window
+
+    @property
     def max_payload_bytes(self) -> int:
         """The largest batch that the broker takes."""
         return self._max_packet_bytes - HEADER_BYTES
@@ -175,12 +182,17 @@ class Uplink:
 
     def publish(self, batch: ClosedBatch) -> None:
         """Hand a batch to the broker; `batch_acknowledged` or `batch_refused` follows, however long it takes."""
-        properties = self._properties(CONTENT_TYPE)
+        event = batch.lane == LANE_EVENT
+        properties = self._properties(events.CONTENT_TYPE if event else CONTENT_TYPE)
         if properties is not None:
-            properties.UserProperty = [("sequence", str(batch.sequence)), ("count", str(batch.samples))]
+            if not event:
+                properties.UserProperty = [("sequence", str(batch.sequence)), ("count", str(batch.samples))]
             if self._settings.expiry_s:
                 properties.MessageExpiryInterval = self._settings.expiry_s
-        self._publish(self._topics.samples, batch.payload, batch.sequence, properties, retain=False)
+        topic = {LANE_EVENT: self._topics.events, LANE_BACKLOG: self._topics.backlog}.get(
+            batch.lane, self._topics.samples
+        )
+        self._publish(topic, batch.payload, batch.sequence, properties, retain=False)
 
     def publish_status(self, status: bytes) -> None:
         """Publish a retained status, as soon as the one before is answered; of several that wait, the last goes."""
@@ -194,7 +206,7 @@ class Uplink:
 
     def _send_status(self) -> None:
         # Full of batches, it still has room for a status; but what is suspected has to be alone.
-        window = 1 if self._careful else min(self._window + 1, self._receive_maximum)
+        window = 1 if self._careful else min(self._window + 2, self._receive_maximum)
         if self._next_status is None or not self._connected or _STATUS in self._sequences.values():
             return
         if len(self._sequences) < window:

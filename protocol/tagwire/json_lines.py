@@ -19,8 +19,13 @@ def to_json_lines(batch: Batch) -> str:
 
 def json_line(hub: str, sample: Sample) -> str:
     """One sample as one line, without its end. Members that say nothing special (alarm, source) are left out."""
+    return json.dumps(members(hub, sample), separators=(",", ":"), ensure_ascii=False)
+
+
+def members(hub: str, sample: Sample) -> dict[str, Any]:
+    """What a line says, before it is text."""
     reading = sample.reading
-    row = {
+    row: dict[str, Any] = {
         "hub": hub,
         "tag": sample.tag_id,
         "counter": sample.counter,
@@ -41,7 +46,7 @@ def json_line(hub: str, sample: Sample) -> str:
         row["alarm"] = ALARM_WORDS.get(sample.alarm_reason, str(sample.alarm_reason))
     if sample.source:
         row["source"] = SOURCE_WORDS.get(sample.source, str(sample.source))
-    return json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+    return row
 
 
 def _scaled(value: int | None, per_unit: float) -> float | None:

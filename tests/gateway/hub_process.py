@@ -124,6 +124,8 @@ class Subscriber:
     ) -> None:
         self.batches: list[Batch] = []
         self.statuses: list[dict[str, Any]] = []
+        self.backlog: list[Batch] = []
+        self.events: list[dict[str, Any]] = []
         self.other: list[str] = []
         five = version == MQTTProtocolVersion.MQTTv5
         clean = None if five else not client_id
@@ -147,6 +149,10 @@ class Subscriber:
     def _receive(self, message: MQTTMessage) -> None:
         if message.topic.endswith("/samples"):
             self.batches.append(decode_batch(message.payload))
+        elif message.topic.endswith("/backlog"):
+            self.backlog.append(decode_batch(message.payload))
+        elif message.topic.endswith("/events"):
+            self.events.append(json.loads(message.payload))
         elif message.topic.endswith("/status"):
             self.statuses.append(json.loads(message.payload))
         else:

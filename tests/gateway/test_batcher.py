@@ -3,12 +3,14 @@
 from tags import NOW_S, NOW_US, Tag, reading
 
 from taghub.batcher import Batcher
-from taghub.closed_batch import LANE_ALARM, LANE_LIVE, ClosedBatch, sample_keys
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch, sample_keys
 from taghub.intake import Accepted, Intake
 from taghub.registry import Registry
+from taghub.sample_columns import Fetched
 from tagwire.batch import MAX_BATCH_BYTES, SAFE_SAMPLES, Batch, decode_batch, samples
 from tagwire.beacon import KIND_ALARM
-from tagwire.fields import TIME_ESTIMATED, TIME_GNSS, TIME_HUB
+from tagwire.fields import TIME_ESTIMATED, TIME_GNSS, TIME_HUB, TIME_UNKNOWN, to_codes
+from tagwire.history import Record
 
 TAG = Tag(7)
 
@@ -99,3 +101,36 @@ def test_sample_without_time_is_stamped_with_its_first_hearing() -> None:
 def test_hub_with_an_absurd_clock_still_delivers() -> None:
     for t_us in (0, -5, (1 << 63) - 1):
         assert len(samples(decoded([accepted(1)[0]._replace(t_us=t_us)]))) == 1
+
+
+def fetched(counter: int, time_s: int | None = NOW_S, t_us: int = NOW_US + 3_600_000_000) -> Fetched:
+    """A sample of the test's tag, as its journal has it."""
+    codes = to_codes(reading(time_s=time_s))
+    time_4s = 0 if time_s is None else (time_s + 2) // 4
+    return Fetched(7, Record(counter, time_4s, *codes[:7], codes.time_quality, False), t_us)
+
+
+def test_backlog_has_a_batch_and_a_lane_of_its_own() -> None:
+    batcher = Batcher("hub-1", 1.0, 2, 5)
+    batcher.add(accepted(9), 10.0)
+    batcher.add_history([fetched(1)], 10.5)
+    assert (batcher.open_samples, batcher.due_s) == (2, 11.0)
+    (live,) = take(batcher, 11.0)
+    assert (live.lane, batcher.due_s) == (LANE_LIVE, 11.5)
+    assert take(batcher, 11.4) == []
+    batcher.add_history([fetched(2), fetched(3)], 11.4)
+    (full,) = take(batcher, 11.4)
+    assert (full.lane, full.sequence, sample_keys(full)) == (LANE_BACKLOG, 6, [(7, 1), (7, 2)])
+    (rest,) = take(batcher, 11.5)
+    assert (rest.lane, sample_keys(rest), batcher.due_s) == (LANE_BACKLOG, [(7, 3)], None)
+
+
+def test_backlog_has_the_values_of_the_beacon_and_the_time_of_the_tag() -> None:
+    batcher = Batcher("hub-1", 1.0, 100, 5)
+    batcher.add_history([fetched(1), fetched(2, time_s=None)], 0.0)
+    (closed,) = take(batcher, 1.0)
+    timed, untimed = samples(decode_batch(closed.payload))
+    (heard,) = samples(decoded(accepted(1)))
+    assert timed._replace(heard_s=heard.heard_s, rssi_dbm=heard.rssi_dbm, unconfirmed=True) == heard
+    assert (timed.heard_s, timed.rssi_dbm) == (NOW_S + 3600, 126)
+    assert (untimed.reading.time_s, untimed.reading.time_quality, untimed.heard_s) == (None, TIME_UNKNOWN, NOW_S + 3600)

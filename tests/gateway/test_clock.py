@@ -72,6 +72,37 @@ def test_clock_that_is_steered_corrects_nothing(monkeypatch: pytest.MonkeyPatch)
     assert (clock.follow(), clock.quality()) == (0, TIME_ESTIMATED)
 
 
+def test_time_from_a_tag_is_taken_until_ntp_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch)
+    machine.unix_us = 1_000_000  # 1970
+    clock = SystemClock()
+    stamped_us = clock.unix_us()
+    machine.passes(10_000_000)
+    assert clock.offered(1_000.0, TIME_GNSS) == 0  # a tag that is in 1970 as well
+    assert clock.offered(NOW_S, TIME_ESTIMATED) == 0  # one that guesses
+    step_us = clock.offered(NOW_S, TIME_HUB)
+    assert stamped_us + step_us == NOW_US - 10_000_000
+    assert (clock.unix_us(), clock.quality()) == (NOW_US, TIME_ESTIMATED)
+    machine.passes(1_000_000)
+    assert (clock.follow(), clock.unix_us()) == (0, NOW_US + 1_000_000)  # the machine's own is still in 1970
+    assert clock.offered(NOW_S + 100, TIME_HUB) == 0  # no better than what is known
+    assert clock.offered(NOW_S + 100, TIME_GNSS) == 99_000_000
+    machine.passes(7_200_000_000)
+    assert clock.offered(NOW_S + 7_400, TIME_GNSS) == 100_000_000  # as good, and newer
+    machine.unix_us, machine.synchronised = NOW_US, True
+    assert clock.follow() == -7_400_000_000
+    assert (clock.unix_us(), clock.quality()) == (NOW_US, TIME_HUB)
+    assert (clock.offered(NOW_S + 50, TIME_GNSS), clock.unix_us()) == (0, NOW_US)
+
+
+def test_clock_that_was_never_synchronised_takes_what_a_tag_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    Machine(monkeypatch)
+    clock = SystemClock()  # set by hand, perhaps
+    assert clock.offered(NOW_S + 3_600, TIME_HUB) == 3_600_000_000
+    assert clock.offered(NOW_S, TIME_GNSS) == -3_600_000_000
+    assert clock.unix_us() == NOW_US
+
+
 def test_samples_of_an_unknown_time_leave_as_estimated_or_corrected() -> None:
     sample = Accepted(7, 1, encode_body(reading(time_s=NOW_S)), 5_000_000, -60, False, 0)
     batcher = Batcher("hub-1", 60.0, 100, 1)

@@ -15,6 +15,8 @@ from waiting import wait_until
 
 from tagwire import trace
 from tagwire.air import encode_advertisement
+from tagwire.alarm import REASON_TEMPERATURE_HIGH
+from tagwire.beacon import COMPANY_ID_TEST, advertisement
 from tagwire.fields import from_codes, to_codes
 
 TAGS = [Tag(tag_id) for tag_id in range(1, 11)]
@@ -49,6 +51,19 @@ def test_samples_arrive_with_their_values_and_are_traced(hub: HubProcess, broker
         status = subscriber.statuses[-1]
         assert (status["state"], status["tags"]) == ("online", {"known": 10, "heard": 10})
         assert status["intake"]["accepted"] == 10
+
+
+def test_alarm_is_an_event_at_once_and_a_sample_of_a_batch(hub: HubProcess, broker_port: int) -> None:
+    with Subscriber(broker_port) as subscriber:
+        alarm = TAGS[0].beacon(8, reading(9_300), reason=REASON_TEMPERATURE_HIGH)
+        hub.advertise(*[advertisement(COMPANY_ID_TEST, alarm)] * 3, TAGS[1].advertisement(1))
+        wait_until(lambda: subscriber.keys == [(1, 8), (2, 1)], "both are samples")
+        (event,) = subscriber.events
+        assert (event["id"], event["hub"], event["temperature_c"]) == ("1-8-temperature_high", "hub-1", 9.3)
+        wait_until(lambda: subscriber.statuses[-1]["batches"]["events"] == 1, "the status counts it")
+        assert subscriber.other == []
+        assert hub.end() == 0
+    assert sorted(hub.traced(trace.ACKNOWLEDGED)) == [(1, 8), (2, 1)]
 
 
 def test_nothing_but_new_authentic_samples_reaches_mqtt(hub: HubProcess, broker_port: int) -> None:

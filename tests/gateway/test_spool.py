@@ -10,10 +10,14 @@ import pytest
 from tags import NOW_S, NOW_US
 from waiting import until
 
-from taghub.closed_batch import LANE_LIVE, ClosedBatch
+from taghub.batcher import Batcher
+from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch
 from taghub.intake import Accepted
 from taghub.outbox import READY_MAX
+from taghub.sample_columns import Fetched
 from taghub.spool import DROP_MEMORY, Dropped, Known, Limits, Spool, Store, StoreError
+from tagwire.fields import TIME_HUB
+from tagwire.history import Record
 
 
 class News:
@@ -21,10 +25,14 @@ class News:
 
     def __init__(self) -> None:
         self.committed: list[int] = []
+        self.history: list[int] = []
         self.dropped: list[Dropped] = []
 
     def samples_committed(self, samples: list[Accepted]) -> None:
         self.committed += [sample.counter for sample in samples]
+
+    def history_committed(self, batches: list[ClosedBatch]) -> None:
+        self.history += [batch.sequence for batch in batches]
 
     def batches_ready(self) -> None:
         pass
@@ -179,3 +187,54 @@ def test_refused_for_good_is_reported_and_not_sent_again(run: Callable[..., None
         assert (store.totals.poison, sent(made)) == (1, [])
 
     run(scenario)
+
+
+def test_event_waits_for_no_disk_and_is_sent_once(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        event = ClosedBatch(1, LANE_EVENT, NOW_S, 0, b"{}")
+        made.add([event])
+        assert made.next_to_send(0.0, alarms_only=True) == event  # before any commit
+        await until(lambda: store.totals.batches == 1)
+        assert made.next_to_send(0.0) is None
+        made.acknowledged(1)
+        await until(lambda: store.totals.batches == 0)
+
+    run(scenario)
+
+
+def test_event_whose_answer_is_faster_than_the_disk_leaves_nothing_behind(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        for sequence in range(100):
+            made.add([ClosedBatch(sequence, LANE_EVENT, NOW_S, 0, b"{}")])
+            await asyncio.sleep(0.001 * (sequence % 3))
+            while (event := made.next_to_send(0.0)) is not None:
+                made.acknowledged(event.sequence)
+        await until(lambda: made.all_delivered)
+        assert store.totals.batches == 0
+
+    run(scenario)
+
+
+def test_backlog_is_told_once_when_it_is_on_the_disk(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        parts = [ClosedBatch(number, LANE_BACKLOG, NOW_S, 1, payload) for number, payload in enumerate(history(3))]
+        made.add(parts[:1])
+        await until(lambda: news.history == [0])
+        sent = made.next_to_send(0.0)
+        assert sent is not None
+        made.replace(0, parts[1:])
+        await until(lambda: store.totals.batches == 2)
+        assert news.history == [0]
+        seen = await made.seen(7)
+        assert seen is not None
+        assert (seen.floor, seen.last) == (2, 2)
+
+    run(scenario)
+
+
+def history(count: int) -> list[bytes]:
+    """Batches of the backlog, of one sample each."""
+    batcher = Batcher("hub-1", 0.0, 1, 0)
+    records = [Record(counter, NOW_S // 4, *[0] * 8, False) for counter in range(count)]
+    batcher.add_history([Fetched(7, record, NOW_US) for record in records], 0.0)
+    return [closed.payload for closed in batcher.take_due(0.0, NOW_S, TIME_HUB, None)]

@@ -7,10 +7,20 @@ from pathlib import Path
 import pytest
 from tags import NOW_S, NOW_US
 
-from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch
 from taghub.intake import Accepted
 from taghub.spool import Limits, Loaded, Store, StoreError
-from taghub.spool.store import DROP_DAMAGED, DROP_FULL, DROP_OLD, DROP_REFUSED, Commit, Dropped, StoreDamagedError
+from taghub.spool.store import (
+    DROP_DAMAGED,
+    DROP_EVENT,
+    DROP_FULL,
+    DROP_OLD,
+    DROP_REASONS,
+    DROP_REFUSED,
+    Commit,
+    Dropped,
+    StoreDamagedError,
+)
 from tagwire.beacon import KIND_ALARM
 
 LIMITS = Limits(1_000_000, 3600.0, "oldest")
@@ -129,7 +139,7 @@ def test_refused_batch_stays_in_the_file_counted_and_is_the_first_to_go(path: Pa
     assert store.commit(Commit([], 0, [], 0, refused=[2])) == [Dropped(2, 2, DROP_REFUSED)]
     assert (stored(store), store.totals.batches, store.totals.poison) == ([1], 2, 1)
     assert batches(store, batch(3)) == [Dropped(2, 0, DROP_FULL)]
-    assert store.totals.dropped == {DROP_FULL: 0, DROP_OLD: 0, DROP_DAMAGED: 0, DROP_REFUSED: 2}
+    assert store.totals.dropped == {**dict.fromkeys(DROP_REASONS, 0), DROP_REFUSED: 2}
     assert store.totals.poison == 0
 
 
@@ -277,3 +287,27 @@ def test_store_in_memory_takes_little_more_than_its_bound(payload_bytes: int) ->
     pages, page_bytes = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     assert pages * page_bytes < 2 * bound_bytes
     store.close()
+
+
+def test_fetched_samples_close_their_gaps_in_the_transaction_of_their_batch(path: Path) -> None:
+    store, _ = opened(path)
+    samples(store, 1, 5, 9)
+    store.commit(Commit([], 3, [batch(1, LANE_BACKLOG)], 0, fetched=[(7, 2), (7, 3), (7, 4), (8, 100)]))
+    again, loaded = opened(path)  # the first was never closed
+    assert loaded.last == {7: 9, 8: 100}
+    seen = again.seen(7)
+    assert seen is not None
+    assert seen.missing() == [(6, 8)]
+    seen.add(6)  # a copy
+    assert again.seen(7).missing() == [(6, 8)]  # type: ignore[union-attr]
+
+
+def test_events_go_first_and_are_dropped_last_and_counted(path: Path) -> None:
+    store, _ = opened(path, Limits(600, 3600.0, "oldest"))
+    event = ClosedBatch(1, LANE_EVENT, NOW_S, 0, PAYLOAD)
+    batches(store, event, batch(2, LANE_ALARM))
+    assert stored(store) == [1, 2]
+    assert batches(store, event._replace(sequence=3)) == [Dropped(2, 2, DROP_FULL)]
+    assert batches(store, event._replace(sequence=4)) == [Dropped(1, 1, DROP_EVENT)]
+    store.commit(Commit([], 0, [], 0, refused=[3]))
+    assert (stored(store), store.totals.dropped[DROP_EVENT], store.totals.dropped[DROP_FULL]) == ([4], 2, 2)

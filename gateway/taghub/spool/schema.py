@@ -5,7 +5,7 @@ closed, `tag` the replay state as of the last checkpoint; what happened since st
 counts, so that nobody ever has to count. CRCs, because SQLite does not see a flipped bit inside a blob.
 """
 
-from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, LANE_POISON
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, LANE_POISON
 
 APPLICATION_ID = 0x7A671001
 USER_VERSION = 1
@@ -37,7 +37,7 @@ ENDS_OF_LANE = {
     "newest": "SELECT sequence, created_s FROM batch WHERE lane = ? AND sequence NOT IN ({}) "
     "ORDER BY sequence DESC LIMIT 1",
 }
-LANES_BY_LOSS = (LANE_POISON, LANE_BACKLOG, LANE_LIVE, LANE_ALARM)
+LANES_BY_LOSS = (LANE_POISON, LANE_BACKLOG, LANE_LIVE, LANE_ALARM, LANE_EVENT)
 """When the spool is full, the lane that comes first here loses first."""
 NEXT = (
     "SELECT sequence, lane, created_s, count, crc, payload FROM batch "

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
-from taghub.closed_batch import LANE_ALARM, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch, sample_keys
 from taghub.intake import Accepted, count_live
 from taghub.outbox import READY_MAX, Outbox
+from taghub.spool.seen import Seen
 from taghub.spool.store import Commit, Dropped, Loaded, Store, StoreDamagedError, StoreError
 
 COMMIT_INTERVAL_S = 0.05  # promised are 100 ms; the rest is for the disk
@@ -41,6 +42,9 @@ class SpoolEvents(Protocol):
 
     def samples_committed(self, samples: list[Accepted]) -> None:
         """They survive whatever happens from now on."""
+
+    def history_committed(self, batches: list[ClosedBatch]) -> None:
+        """Batches of the backlog are on the disk, each told once."""
 
     def batches_ready(self) -> None:
         """There may be something to send."""
@@ -74,6 +78,7 @@ class Spool:
         self._batches: dict[int, ClosedBatch] = {}
         self._acknowledged: set[int] = set()
         self._refused: set[int] = set()
+        self._untold: set[int] = set()  # batches of the backlog that `history_committed` has to tell
         self._live_accepted = self._live_batched = loaded.live_batched
         self._live_accepted += len(loaded.open)
         self._fault = ""
@@ -111,12 +116,21 @@ class Spool:
             self._batches[batch.sequence] = batch
             if batch.lane == LANE_LIVE:
                 self._live_batched += batch.samples
-            elif batch.lane == LANE_ALARM:
+            elif batch.lane == LANE_BACKLOG:
+                self._untold.add(batch.sequence)
+            else:
                 self._urgent.set()
+        # An event waits for no disk: when it was published and lost by a crash, it is raised again under the same id.
+        # What does not fit the outbox is put there by the commit.
+        self.outbox.put(batch for batch in batches if batch.lane == LANE_EVENT)
         if self.failing:
             self._send_unsaved()
             self._events.batches_ready()
         self._wake.set()
+
+    async def seen(self, tag_id: int) -> Seen | None:
+        """What has arrived from a tag, and what is missing, as of the last commit; None where nothing ever did."""
+        return await self._in_thread(self._store.seen, tag_id)
 
     def next_to_send(self, now_s: float, alarms_only: bool = False) -> ClosedBatch | None:
         """The next batch to publish, see Outbox."""
@@ -218,6 +232,7 @@ class Spool:
             known.last() if self._rebase else {},
             known.epoch,
             checkpoint or self._rebase,
+            [key for batch in batches.values() if batch.lane == LANE_BACKLOG for key in sample_keys(batch)],
         )
         try:
             dropped = await self._in_thread(self._store.commit, commit)
@@ -238,6 +253,10 @@ class Spool:
             _logger.warning("the spool can be written again")
         self.failing, self._rebase = "", False
         self._events.samples_committed(samples)
+        history = [batch for number, batch in batches.items() if number in self._untold]
+        if history:
+            self._untold.difference_update(batches)
+            self._events.history_committed(history)
         gone = {drop.sequence for drop in dropped}
         held = {*self.outbox.held, *self._acknowledged, *self._refused}
         self.outbox.put(batch for number, batch in batches.items() if number not in gone | held)

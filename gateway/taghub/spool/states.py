@@ -38,10 +38,14 @@ class TagStates:
         self._tags = {tag_id: from_bytes(floor, bitmap) for tag_id, floor, bitmap in rows}
         self._changed.clear()
 
-    def changed_rows(self) -> list[tuple[int, int, bytes]]:
-        """(tag id, floor, bitmap) of each tag that has changed since `checkpointed`."""
+    def rows(self, tag_ids: Iterable[int]) -> list[tuple[int, int, bytes]]:
+        """(tag id, floor, bitmap) of each of these tags."""
         tags = self._tags
-        return [(tag_id, tags[tag_id].floor, tags[tag_id].to_bytes()) for tag_id in self._changed]
+        return [(tag_id, tags[tag_id].floor, tags[tag_id].to_bytes()) for tag_id in tag_ids]
+
+    def changed_rows(self) -> list[tuple[int, int, bytes]]:
+        """`rows` of the tags that have changed since `checkpointed`."""
+        return self.rows(self._changed)
 
     def checkpointed(self) -> None:
         """What `changed_rows` gave is on the disk."""

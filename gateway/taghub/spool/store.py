@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from taghub.closed_batch import LANE_POISON, ClosedBatch
+from taghub.closed_batch import LANE_EVENT, LANE_POISON, ClosedBatch
 from taghub.intake import Accepted, count_live
 from taghub.spool import schema
 from taghub.spool.journal import pack, unpack
@@ -27,7 +27,8 @@ DROP_FULL = "spool_full"
 DROP_OLD = "spool_old"
 DROP_DAMAGED = "spool_damaged"
 DROP_REFUSED = "refused"  # for good, by the broker; it stays in the file until room is needed
-DROP_REASONS = (DROP_FULL, DROP_OLD, DROP_DAMAGED, DROP_REFUSED)
+DROP_EVENT = "events"  # events, not samples: these are in batches as well
+DROP_REASONS = (DROP_FULL, DROP_OLD, DROP_DAMAGED, DROP_REFUSED, DROP_EVENT)
 
 # From the codes of sqlite3's errors; every other error of an open file leaves the file as it is.
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -56,7 +57,8 @@ class Commit(NamedTuple):
     batches: closed since then. live_batched: how many live samples were ever put into batches. acknowledged, refused:
     batches by number. held: batches that must not be dropped, because they are in flight. now_s: Unix seconds, None
     where the hub does not know the time. last: counters up to which nothing is ever taken again, beside `samples`.
-    epoch: of private ids, the last that was certain.
+    epoch: of private ids, the last that was certain. fetched: (tag id, counter) of the samples in batches of the
+    backlog.
     """
 
     samples: list[Accepted]
@@ -70,6 +72,7 @@ class Commit(NamedTuple):
     last: Mapping[int, int] = {}
     epoch: int = 0
     checkpoint: bool = False
+    fetched: Collection[tuple[int, int]] = ()
 
 
 class Totals(NamedTuple):
@@ -145,8 +148,9 @@ class Store:
         )
 
     def seen(self, tag_id: int) -> Seen | None:
-        """What has arrived from a tag; None where nothing ever did."""
-        return self._states.get(tag_id)
+        """What has arrived from a tag by now; None where nothing ever did."""
+        seen = self._states.get(tag_id)
+        return None if seen is None else Seen(seen.floor, seen.bits)
 
     def commit(self, commit: Commit) -> list[Dropped]:
         """Make it durable. What had to be dropped for it comes back.
@@ -302,6 +306,10 @@ class Store:
     def _write_batches(self, database: sqlite3.Connection, commit: Commit) -> list[Dropped]:
         for sequence in commit.acknowledged:
             self._delete(database, sequence)
+        for key in commit.fetched:
+            self._states.add(*key)
+        # In no journal row, so the state goes with its batch; what else it has of these tags is in the journal as well.
+        database.executemany(schema.REPLACE_TAG, self._states.rows({tag_id for tag_id, _ in commit.fetched}))
         for batch in commit.batches:
             crc = zlib.crc32(batch.payload)
             if database.execute(schema.INSERT_BATCH, (*batch[:4], crc, batch.payload)).rowcount:
@@ -330,6 +338,8 @@ class Store:
     def _set_aside(self, database: sqlite3.Connection, sequence: int) -> Dropped:
         row = database.execute(schema.POISON_BATCH, (sequence,)).fetchone()
         samples = 0 if row is None else row[0]
+        if row is not None and not samples:
+            self._meta[DROP_EVENT] = self._meta.get(DROP_EVENT, 0) + 1
         self._meta["poison"] = self._meta.get("poison", 0) + (row is not None)
         self._meta[DROP_REFUSED] = self._meta.get(DROP_REFUSED, 0) + samples
         return Dropped(sequence, samples, DROP_REFUSED)
@@ -338,6 +348,8 @@ class Store:
         samples, lane = self._delete(database, sequence)
         if lane == LANE_POISON:  # counted when it was refused
             return Dropped(sequence, 0, reason)
+        if lane == LANE_EVENT:
+            reason, samples = DROP_EVENT, 1
         self._meta[reason] = self._meta.get(reason, 0) + samples
         return Dropped(sequence, samples, reason)
 
