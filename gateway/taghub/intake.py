@@ -132,7 +132,7 @@ class Intake:
         counts = self.counts
         accepted: list[Accepted] = []
         new = tuple.__new__  # what Accepted(...) comes to, at a third of its cost
-        for t_us, rssi_dbm, frame in reports:
+        for t_us, rssi_dbm, frame, _ in reports:
             sender = resolved.get(frame[:5])
             if sender is not None and len(frame) == BEACON_BYTES:
                 # next_with_low and _opened, inlined: this is the hub's hottest path
@@ -187,7 +187,7 @@ class Intake:
         frames = {frame[1:5]: frame for frame in self.waiting.frames() if frame[0] & HINT_PRIVATE}
         for candidate in self.names.search(now_us, list(frames)):
             claim = self._claim(*candidate)
-            if any(not isinstance(self._search([claim], frame, now_us), str) for frame in frames.values()):
+            if any(isinstance(self._search([claim], frame, now_us), tuple) for frame in frames.values()):
                 self.names.found(now_us, candidate.epoch)
                 break
         return []
@@ -218,6 +218,9 @@ class Intake:
             return EXPIRED
         valid = [claim for claim in claims if claim.generation in claim.tag.open_generations(t_us)]
         found = self._search(valid, frame, t_us)
+        if isinstance(found, Tag):  # the sample that was accepted last, in another frame
+            found.last_frame = frame
+            return REPEAT
         if isinstance(found, str):
             return found
         claim, counter, body = found
@@ -227,6 +230,12 @@ class Intake:
         nonce_head = frame[:1] + tag.id_bytes
         self._resolved[frame[:5]] = (tag, generation.decrypt, generation.final, nonce_head, mask, epoch_bits)
         return tag, counter, body
+
+    def sender(self, frame: bytes) -> Tag | None:
+        """Whose last sample a frame is, which proves that the tag has sent it; None where it is anything else."""
+        if len(frame) != BEACON_BYTES:
+            return None
+        return next((claim.tag for claim in self._claims(frame) if frame == claim.tag.last_frame), None)
 
     def _take_waiting(self, now_us: int) -> list[Accepted]:
         def known(frame: bytes) -> bool:
@@ -249,9 +258,9 @@ class Intake:
     def _claim(self, key_index: int, mask: int, epoch: int) -> _Claim:
         return _Claim(*self.registry.identities[key_index], mask, epoch << 40)
 
-    def _search(self, claims: list[_Claim], frame: bytes, now_us: int) -> tuple[_Claim, int, bytes] | str:
-        """What `frame` is: whose, its counter and body if it is new, else the outcome to count it under. Changes
-        nothing but the budget."""
+    def _search(self, claims: list[_Claim], frame: bytes, now_us: int) -> tuple[_Claim, int, bytes] | Tag | str:
+        """What `frame` is: whose, its counter and body if it is new; the tag whose last sample it repeats; else the
+        outcome to count it under. Changes nothing but the budget."""
         rest: list[tuple[_Claim, int]] = []
         for claim in claims:
             tag, generation, mask, _ = claim
@@ -263,7 +272,7 @@ class Intake:
             below = first - LOW_STEP
             if below >= generation.first and _opened(claim, frame, below) is not None:
                 # The same counter in another frame is the same sample: another hint, or another epoch's name.
-                return REPEAT if below == tag.last else REPLAYED
+                return tag if below == tag.last else REPLAYED
         if not self._budget.spend(len(rest), now_us):
             return BUDGET
         for tries, (claim, counter) in enumerate(rest, 1):

@@ -37,6 +37,13 @@ def test_runs_and_records_give_the_same_reports(stream: list[bytes], piece_bytes
     assert reports_in_pieces(whole, piece_bytes, heard_us) == expected
 
 
+def test_report_names_its_sender() -> None:
+    full = RECORD_HEADER.pack(RECORD_ADVERTISEMENT, 1, -60, b"ABCDEF", 31) + OURS
+    short = RECORD_HEADER.pack(RECORD_ADVERTISEMENT, 1, -60, b"GHIJKL", len(WITHOUT_FLAGS)) + WITHOUT_FLAGS
+    heard = reports_in_pieces(full * 2, 500, None) + reports_in_pieces(full + short, 500, None)
+    assert [report.address for report in heard] == [b"ABCDEF"] * 3 + [b"GHIJKL"]
+
+
 @given(st.binary(max_size=2000), st.integers(1, 500))
 def test_noise_gives_the_same_reports_either_way(noise: bytes, piece_bytes: int) -> None:
     assert reports_in_pieces(noise, piece_bytes, None) == from_records(Decoder().feed(noise), COMPANY_ID_TEST)

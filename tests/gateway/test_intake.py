@@ -67,6 +67,22 @@ def test_new_sample_is_accepted_with_its_values() -> None:
     assert expected.time_s == NOW_S % 4096
 
 
+def test_sender_is_known_by_its_last_sample_alone_whatever_its_hints() -> None:
+    intake = intake_of(TAG)
+    connectable = TAG.heard(3, hints=HINT_CONNECTABLE).payload
+    assert intake.sender(connectable) is None  # nothing has been accepted yet
+    accepted_counters(intake, 3)
+    assert intake.sender(connectable) is None  # its MIC was never looked at
+    intake.take([Heard(NOW_US, -60, connectable)])
+    (tag,) = intake.registry.tags.values()
+    assert intake.sender(connectable) is tag
+    assert intake.sender(connectable[:-1] + b"\x00") is None
+    assert intake.sender(connectable[:-1]) is None
+    accepted_counters(intake, 4)
+    assert intake.sender(connectable) is None  # a recording by now
+    assert counted(intake) == {"accepted": 2, "repeat": 1}
+
+
 def test_first_sample_of_a_tag_is_unconfirmed_and_the_second_is_not() -> None:
     samples = intake_of(TAG).take([TAG.heard(3), TAG.heard(4)])
     assert [sample.unconfirmed for sample in samples] == [True, False]

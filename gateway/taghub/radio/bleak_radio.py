@@ -42,7 +42,9 @@ class BleakRadio:
             payload = advertisement.manufacturer_data.get(self._company_id)
             if payload is None:
                 self.counts[COUNT_FOREIGN] += 1
-            elif queue.put(Heard(self._clock.unix_us(), advertisement.rssi, bytes(payload))):
+            elif queue.put(
+                Heard(self._clock.unix_us(), advertisement.rssi, bytes(payload), device.address.encode("ascii"))
+            ):
                 self.counts[COUNT_REPORTS] += 1
             else:
                 self.counts[COUNT_OVERRUN] += 1
