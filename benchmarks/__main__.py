@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import batches, beacons, demo, flashing, gateway, history, provisioning
+from benchmarks import batches, beacons, demo, firmware, flashing, gateway, history, provisioning
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
@@ -23,6 +23,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "private": beacons.private_id_figures,
     "batch": batches.figures,
     "history": history.figures,
+    "firmware": firmware.figures,
     "demo": demo.figures,
     "gateway": gateway.figures,
     "flash": flashing.figures,

@@ -19,6 +19,12 @@ package(  # noqa: F821
         "counter.py",
         "beacon.py",
         "provision.py",
+        "bits.py",
+        "ranges.py",
+        "history.py",
+        "messages.py",
+        "session.py",
+        "tagend.py",
     ),
     base_path="../protocol",
 )

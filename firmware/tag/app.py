@@ -10,13 +10,12 @@ from tag.boards import load_board
 from tag.counter import CounterLost, cold_start, raised_limit, resume
 from tag.cycle import make_reading
 from tag.measure import measure
-from tag.places import read_limits, write_limit
 from tag.radio import advertise
 from tag.settings import read_settings
 from tag.state import State, decode_state, encode_state
 from tagwire.beacon import advertisement, seal_beacon
 from tagwire.errors import TagwireError
-from tagwire.fields import encode_body
+from tagwire.fields import pack_body, to_codes
 from tagwire.keys import beacon_key
 from tagwire.provision import PROVISION_FILE, decode_provision
 from tagwire.seal import aes128
@@ -89,16 +88,37 @@ def take_sample(provision: "Provision", settings: "Settings", state: State) -> N
         state.fix_time_s, state.latitude_e7, state.longitude_e7 = fix.time_s, fix.latitude_e7, fix.longitude_e7
     counter = take_counter(state)
     encrypt = aes128(beacon_key(provision.root_key, provision.generation))
-    state.frame = seal_beacon(encrypt, provision.tag_id, counter, encode_body(reading))
+    body = pack_body(to_codes(reading))
+    state.frame = seal_beacon(encrypt, provision.tag_id, counter, body)
     state.repeats = settings.burst_repeats
+    if not state.pending.takes(counter):
+        write_journal(provision, settings, state)
+    if not state.pending.takes(counter):
+        state.pending.give_up()
+    state.pending.add(counter, body, 0 if reading.time_s is None else (reading.time_s + 2) // 4, False)
     store_state(state)
+    if state.pending.is_due():
+        write_journal(provision, settings, state)
     print("tag %d sample %d: %s" % (provision.tag_id, counter, reading))
+
+
+def write_journal(provision: "Provision", settings: "Settings", state: State) -> None:
+    """Put the samples that wait into flash; where it refuses them, they wait on."""
+    from tag.journal import Journal  # loaded every eighth time
+
+    try:
+        Journal(provision.tag_id, state.pending, settings.journal_kb).write()
+        store_state(state)
+    except OSError as error:
+        print("journal: %r" % error)
 
 
 def take_counter(state: State) -> int:
     """A counter that was never used before and, whatever happens from here on, never will be again."""
     counter = state.next_counter
     if counter >= state.limit:
+        from tag.places import write_limit
+
         limit = raised_limit(counter)
         for complaint in write_limit(limit):
             print(complaint)
@@ -125,6 +145,8 @@ def load_state(provision: "Provision") -> State:
     state = decode_state(RTC().memory(), provision.tag_id)
     if state is not None and resume(provision.generation, state.next_counter, state.limit):
         return state
+    from tag.places import read_limits
+
     next_counter = cold_start(provision.generation, read_limits())
     return State(provision.tag_id, next_counter, next_counter)
 

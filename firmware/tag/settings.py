@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         gnss_settle_s: int
         clock_hold_h: int
         repl_window_s: int
+        journal_kb: int
 
 else:
     from collections import namedtuple
@@ -32,6 +33,7 @@ else:
             "gnss_settle_s",
             "clock_hold_h",
             "repl_window_s",
+            "journal_kb",
         ),
     )
 
@@ -47,6 +49,7 @@ TABLE = (
     # An ESP32 without a 32 kHz crystal was seen to drift 20 minutes in 15 hours; more than 34 make a time ambiguous.
     ("clock_hold_h", 12, 0, 24),
     ("repl_window_s", 5, 0, 60),
+    ("journal_kb", 256, 64, 1024),
 )
 
 

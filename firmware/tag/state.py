@@ -3,7 +3,9 @@
 import struct
 from binascii import crc32
 
-MAGIC = b"TAG1"  # changes with the layout
+from tag.pending import PENDING_HEADER_BYTES, Pending, decode_pending, encode_pending, pending_bytes
+
+MAGIC = b"TAG2"  # changes with the layout
 _FORMAT = "<4sIIIBIii24s"
 _BYTES = struct.calcsize(_FORMAT)
 
@@ -13,6 +15,7 @@ class State:
 
     next_counter, limit: see `counter`. repeats: bursts of `frame` that are still to come before the next sample.
     fix_time_s, latitude_e7, longitude_e7: the last fix, which also set the clock; fix_time_s is 0 when there was none.
+    pending: the journal's part.
     """
 
     def __init__(
@@ -25,6 +28,7 @@ class State:
         latitude_e7: int = 0,
         longitude_e7: int = 0,
         frame: bytes = b"",
+        pending: "Pending | None" = None,
     ) -> None:
         self.tag_id = tag_id
         self.next_counter = next_counter
@@ -34,6 +38,7 @@ class State:
         self.latitude_e7 = latitude_e7
         self.longitude_e7 = longitude_e7
         self.frame = frame
+        self.pending = pending or Pending()
 
 
 def encode_state(state: State) -> bytes:
@@ -49,15 +54,17 @@ def encode_state(state: State) -> bytes:
         state.latitude_e7,
         state.longitude_e7,
         state.frame,
-    )
+    ) + encode_pending(state.pending)
     return data + struct.pack("<I", crc32(data))
 
 
 def decode_state(data: bytes, tag_id: int) -> "State | None":
     """The state in these bytes; None when they hold none, a damaged one, or that of another tag."""
-    if len(data) < _BYTES + 4 or data[:4] != MAGIC:
+    if len(data) < _BYTES + PENDING_HEADER_BYTES + 4 or data[:4] != MAGIC:
         return None
-    if struct.unpack("<I", data[_BYTES : _BYTES + 4])[0] != crc32(data[:_BYTES]):
+    end = _BYTES + pending_bytes(data[_BYTES:])
+    if len(data) < end + 4 or struct.unpack("<I", data[end : end + 4])[0] != crc32(data[:end]):
         return None
     state = State(*struct.unpack(_FORMAT, data[:_BYTES])[1:])
+    state.pending = decode_pending(data[_BYTES:end])
     return state if state.tag_id == tag_id else None

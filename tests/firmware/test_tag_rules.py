@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tag.boards import load_board
 from tag.cycle import age_class, fix_class, make_reading, motion_of
+from tag.pending import Pending
 from tag.sensors import battery, sht4x
 from tag.sensors.nmea import Fix
 from tag.settings import TABLE, read_settings
@@ -61,13 +62,17 @@ def test_unknown_setting_is_reported_and_ignored() -> None:
     assert complaints == ["setting colour is not known, ignored"]
 
 
-STATE = State(7, 33, 48, 2, NOW_S, -338568700, 1512095557, bytes(range(24)))
+PENDING = Pending(unsettled=40, dropped=3)
+PENDING.add(31, bytes(range(11)), NOW_S // 4, False)
+PENDING.add(32, bytes(range(11, 22)), NOW_S // 4, True)
+STATE = State(7, 33, 48, 2, NOW_S, -338568700, 1512095557, bytes(range(24)), PENDING)
 
 
 def test_state_comes_back_from_rtc_memory() -> None:
     state = decode_state(encode_state(STATE) + bytes(100), 7)
     assert state is not None
-    assert vars(state) == vars(STATE)
+    assert vars(state.pending) == vars(PENDING)
+    assert vars(state) == {**vars(STATE), "pending": state.pending}
 
 
 def test_state_of_another_tag_or_of_no_tag_is_none() -> None:

@@ -1,0 +1,91 @@
+"""The tag's firmware: its size on a tag, and what the journal costs flash."""
+
+import ast
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import tagwire.errors
+from benchmarks.figure import Figure
+from tagfleet.twin.interpreter import interpreter_available
+from tagsmith.compile import compile_files
+from tagsmith.manifest import firmware_folder, tag_files, tag_sources
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+JOURNAL_SCRIPT = REPOSITORY / "tests/firmware/journal_under_micropython.py"
+JOURNAL_SAMPLES = 8640  # 30 days at 5 minutes
+SETTLED_EVERY = 288  # a hub settles once a day
+
+
+def resident_modules() -> set[str]:
+    """The files on a tag, as .py, that every wake with a sample loads: `main.py` and what its imports need. What a
+    function imports is loaded on demand, and not among them."""
+    sources = tag_sources()
+    found: set[str] = set()
+    waiting = ["boot.py", "main.py"]
+    while waiting:
+        name = waiting.pop()
+        if name in sources and name not in found:
+            found.add(name)
+            waiting += _imported(ast.parse(sources[name].read_text()).body)
+    return found
+
+
+def _imported(statements: list[ast.stmt]) -> list[str]:
+    names = []
+    for statement in statements:
+        if isinstance(statement, ast.ImportFrom) and statement.module:
+            path = statement.module.replace(".", "/")
+            names += [f"{path}.py", f"{path}/__init__.py", *(f"{path}/{alias.name}.py" for alias in statement.names)]
+            parents = path.split("/")[:-1]
+            names += ["/".join(parents[: n + 1]) + "/__init__.py" for n in range(len(parents))]
+        elif isinstance(statement, ast.Try):
+            names += _imported(statement.body)
+        elif isinstance(statement, ast.If):  # `if TYPE_CHECKING` is for the type checker alone
+            names += _imported(statement.orelse)
+    return names
+
+
+def bundle_bytes() -> tuple[int, int]:
+    """Bytecode that every wake loads, and the rest: drivers of other sensors included, boards not."""
+    resident = resident_modules()
+    sizes = {name.replace(".mpy", ".py"): len(content) for name, content in compile_files(tag_files()).items()}
+    boards = {name for name in sizes if name.startswith("tag/boards/") and not name.endswith("__init__.py")}
+    largest_board = max(sizes[name] for name in boards)
+    on_demand = sum(size for name, size in sizes.items() if name not in resident | boards)
+    return sum(sizes[name] for name in resident - boards) + largest_board, on_demand
+
+
+def journal_costs(interpreter: str) -> tuple[float, float]:
+    """Erases and programmed bytes a record, over 30 days at 5 minutes on an own LittleFS of 256 kB."""
+    steps: list[list[object]] = []
+    for first in range(0, JOURNAL_SAMPLES, SETTLED_EVERY):
+        steps += [["samples", first, SETTLED_EVERY], ["settle", [[first, first + SETTLED_EVERY - 9]]]]
+    steps.append(["figures"])
+    with tempfile.TemporaryDirectory() as folder:
+        task = Path(folder, "task")
+        head = {"flash": f"{folder}/flash", "blocks": 64, "room_kb": 256, "tag_id": 7}
+        task.write_text("".join(json.dumps(line) + "\n" for line in [head, *steps]))
+        done = subprocess.run(
+            [interpreter, "-X", "heapsize=160k", JOURNAL_SCRIPT, task],
+            env={"MICROPYPATH": f"{firmware_folder()}:{Path(tagwire.errors.__file__).parents[1]}"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+    erases, programmed, _ = json.loads(done.stdout.splitlines()[-1])
+    return erases / JOURNAL_SAMPLES, programmed / JOURNAL_SAMPLES
+
+
+def figures(_runs: int) -> Iterator[Figure]:
+    resident, on_demand = bundle_bytes()
+    yield Figure("bundle_resident_bytes", "B", "lower", 24_576, [resident], "bytecode that every wake loads, one board")
+    yield Figure("bundle_on_demand_bytes", "B", "lower", 24_576, [on_demand], "all other bytecode, every driver")
+    if interpreter := interpreter_available():
+        erases, programmed = journal_costs(interpreter)
+        about = f"{JOURNAL_SAMPLES:,} samples of 16 bytes, settled once a day, LittleFS as MicroPython sets it up"
+        yield Figure("journal_erases_per_record", "erases", "lower", 0.15, [erases], about)
+        yield Figure("journal_bytes_per_record", "B", "lower", 300, [programmed], about)
