@@ -1,23 +1,18 @@
 """bleak over raw HCI: a virtual tag, a virtual link, and a virtual controller behind TCP, as a USB one would be."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from bleak import BleakScanner
 from bleak.exc import BleakError
-from bumble.controller import Controller
-from bumble.device import Device
 from bumble.hci import Address
-from bumble.host import Host
-from bumble.link import LocalLink
-from bumble.transport import open_transport
 from hypothesis import given
 from hypothesis import strategies as st
 from tags import Tag
 from tcp_proxy import TcpProxy
+from virtual_tags import VirtualAir, run_on_air
 
 from taghub.clock import SystemClock
 from taghub.errors import RadioError
@@ -28,48 +23,6 @@ from taghub.radio.report_queue import ReportQueue
 from taghub.settings import BumbleSettings
 
 TAG = Tag(7)
-
-
-class VirtualAir:
-    """Virtual tags, and one controller for the gateway that serves HCI over TCP."""
-
-    def __init__(self) -> None:
-        self._link = LocalLink()
-        self._server: Any = None
-        self.transport = ""
-
-    async def open(self, port: int) -> None:
-        self._server = await open_transport(f"tcp-server:127.0.0.1:{port}")
-        Controller("gateway", host_source=self._server.source, host_sink=self._server.sink, link=self._link)
-        self.transport = f"tcp-client:127.0.0.1:{port}"
-
-    async def advertise(self, address: str, adv_data: bytes) -> None:
-        """One tag more. Connectable, because bumble's controller sends nothing else."""
-        controller = Controller(address, link=self._link, public_address=Address(address))
-        device = Device(address=Address(address), host=Host(controller, controller))
-        await device.power_on()
-        await device.start_advertising(
-            advertising_data=adv_data, advertising_interval_min=20.0, advertising_interval_max=20.0
-        )
-
-    async def close(self) -> None:
-        await self._server.close()
-
-
-@contextlib.asynccontextmanager
-async def virtual_air(port: int) -> AsyncIterator[VirtualAir]:
-    air = VirtualAir()
-    await air.open(port)
-    yield air
-    await air.close()
-
-
-def run(port: int, scenario: Any) -> None:
-    async def main() -> None:
-        async with asyncio.timeout(30), virtual_air(port) as air:
-            await scenario(air)
-
-    asyncio.run(main())
 
 
 def test_radio_hears_a_beacon_whole_and_again_and_again(free_port: Any) -> None:
@@ -89,7 +42,7 @@ def test_radio_hears_a_beacon_whole_and_again_and_again(free_port: Any) -> None:
         assert radio.counts[COUNT_REPORTS] >= 5
         assert radio.counts[COUNT_FOREIGN] >= 1
 
-    run(free_port(), scenario)
+    run_on_air(free_port(), scenario)
 
 
 def test_scanner_is_bleaks(free_port: Any) -> None:
@@ -105,7 +58,7 @@ def test_scanner_is_bleaks(free_port: Any) -> None:
         assert advertisement.service_data == {"0000180f-0000-1000-8000-00805f9b34fb": b"d"}
         assert scanner.discovered_devices == [device]
 
-    run(free_port(), scenario)
+    run_on_air(free_port(), scenario)
 
 
 def test_controller_that_goes_away_ends_the_radio_and_it_can_be_opened_again(free_port: Any) -> None:
@@ -130,7 +83,7 @@ def test_controller_that_goes_away_ends_the_radio_and_it_can_be_opened_again(fre
             with pytest.raises(RadioError, match=r"is gone$"):
                 await listen(proxy.cut)
 
-    run(port, scenario)
+    run_on_air(port, scenario)
 
 
 @pytest.mark.parametrize("transport", ["tcp-client:127.0.0.1:{port}", "nonsense:1", "tcp-client:nonsense"])
@@ -144,7 +97,7 @@ def test_controller_that_is_not_there(free_port: Any, transport: str) -> None:
 
 
 def test_controller_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taghub.radio.bumble_backend.OPEN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("taghub.radio.bumble_controller.OPEN_TIMEOUT_S", 0.2)
 
     async def scan() -> None:
         server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
@@ -166,7 +119,7 @@ def test_error_of_a_type_that_only_a_transport_knows_ends_the_radio_and_not_the_
     async def open_nothing(name: str) -> None:
         raise SomeTransportsError("LIBUSB_ERROR_OTHER [-99]\nand more")
 
-    monkeypatch.setattr("taghub.radio.bumble_backend.open_transport", open_nothing)
+    monkeypatch.setattr("taghub.radio.bumble_controller.open_transport", open_nothing)
     radio = make_radio(BumbleSettings(kind="bumble", transport="usb:0"), 0xFFFF, SystemClock())
 
     async def listen() -> None:

@@ -3,8 +3,7 @@
 BleakScanner(callback, backend=BumbleScanner, transport="usb:0")
 """
 
-import asyncio
-import logging
+import contextlib
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -12,36 +11,17 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback, BaseBleakScanner
 from bleak.exc import BleakError
 from bumble.core import AdvertisingData
-from bumble.device import Device
 from bumble.hci import Address
-from bumble.transport import open_transport
 
+from taghub.radio import bumble_controller
 from taghub.radio.base import one_line
+from taghub.radio.bumble_controller import BumbleController
 
-OPEN_TIMEOUT_S = 10.0
-SCAN_INTERVAL_MS = 60.0  # window equal to interval: listen without a pause, on one channel after the other
 SEEN_DEVICES_MAX = 1000  # tags rotate their addresses; bleak's own map would grow for ever
-
-_HOST_ADDRESS = Address("F0:F1:F2:F3:F4:F5")  # a static random address, for scan requests only
-
-_logger = logging.getLogger(__name__)
-
-
-class _ScanningDevice(Device):  # type: ignore[misc]
-    """A bumble host that hands on each report as it comes.
-
-    Its parent keeps an accumulator per address without bound, and holds a scannable report back until a scan response
-    has come; a beacon is complete without one.
-    """
-
-    on_report: Callable[[Any], None]
-
-    def on_advertising_report(self, report: Any) -> None:
-        self.on_report(report)
 
 
 class BumbleScanner(BaseBleakScanner):
-    """bleak's scanner interface on a bumble transport.
+    """bleak's scanner interface on a bumble transport. A BumbleClient on the same transport shares the controller.
 
     Further keyword arguments of BleakScanner: `transport`, bumble's name of a controller; `on_lost`, called once with a
     reason when the transport ends while scanning. Raises BleakError when the controller cannot be opened.
@@ -61,14 +41,14 @@ class BumbleScanner(BaseBleakScanner):
         self._active = scanning_mode == "active"
         self._name = transport
         self._on_lost = on_lost
-        self._transport: Any = None
-        self._device: _ScanningDevice | None = None
+        self._controller: BumbleController | None = None
 
     async def start(self) -> None:
         self.seen_devices.clear()
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await self._open()
+            self._controller = await bumble_controller.acquire(self._name)
+            self._controller.on_lost(self._lost)
+            await self._controller.start_scan(self._on_report, self._active)
         except BaseException as error:
             await self._close()
             if isinstance(error, TimeoutError):
@@ -78,47 +58,25 @@ class BumbleScanner(BaseBleakScanner):
             raise
 
     async def stop(self) -> None:
-        self._on_lost = None
-        if self._device is not None and not self._transport.source.terminated.done():
-            try:
-                async with asyncio.timeout(OPEN_TIMEOUT_S):
-                    await self._device.stop_scanning(legacy=True)
-            except Exception as error:
-                raise BleakError(f"the scan cannot be stopped: {one_line(error)}") from None
-            finally:
-                await self._close()
-        else:
+        try:
+            if self._controller is not None:
+                await self._controller.stop_scan(self._on_report)
+        except Exception as error:
+            raise BleakError(f"the scan cannot be stopped: {one_line(error)}") from None
+        finally:
             await self._close()
 
-    async def _open(self) -> None:
-        self._transport = await open_transport(self._name)
-        self._transport.source.terminated.add_done_callback(self._on_terminated)
-        device = _ScanningDevice.with_hci("taghub", _HOST_ADDRESS, self._transport.source, self._transport.sink)
-        device.on_report = self._on_report
-        self._device = device
-        await device.power_on()
-        # Harmless when idle; a controller whose last host vanished may scan on, and refuses new parameters then.
-        await device.stop_scanning(legacy=True)
-        await device.start_scanning(
-            legacy=True,  # tags advertise legacy PDUs; the extended command is not on every controller
-            active=self._active,
-            scan_interval=SCAN_INTERVAL_MS,
-            scan_window=SCAN_INTERVAL_MS,
-            filter_duplicates=False,
-        )
-
     async def _close(self) -> None:
-        transport, self._transport, self._device = self._transport, None, None
-        if transport is not None:
-            try:
-                await transport.close()
-            except Exception as error:  # it is given up in any case
-                _logger.debug("the controller at %s cannot be closed: %s", self._name, one_line(error))
+        controller, self._controller = self._controller, None
+        if controller is not None:
+            controller.forget(self._lost)
+            with contextlib.suppress(Exception):
+                await controller.stop_scan(self._on_report)
+            await bumble_controller.release(controller)
 
-    def _on_terminated(self, _: Any) -> None:
+    def _lost(self, reason: str) -> None:
         if self._on_lost is not None:
-            self._on_lost(f"the controller at {self._name} is gone")
-            self._on_lost = None
+            self._on_lost(reason)
 
     def _on_report(self, report: Any) -> None:
         advertisement = advertisement_data(report.data, report.rssi)

@@ -1,0 +1,99 @@
+"""A virtual Bluetooth link: tags with a GATT server, and one controller for the gateway that serves HCI over TCP."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from bumble import hci
+from bumble.controller import Controller
+from bumble.device import Device
+from bumble.gatt import Characteristic, CharacteristicValue, Service
+from bumble.hci import Address
+from bumble.host import Host
+from bumble.link import LocalLink
+from bumble.transport import open_transport
+
+Properties = Characteristic.Properties
+Permissions = Characteristic.Permissions
+
+
+class GatewayController(Controller):  # type: ignore[misc]
+    """bumble's, whose connects can be given up: its own says yes to that and goes on waiting."""
+
+    def on_hci_le_create_connection_cancel_command(self, command: Any) -> Any:
+        pending, self.pending_le_connection = self.pending_le_connection, None
+        if pending is not None:
+            self.send_hci_packet(
+                hci.HCI_LE_Connection_Complete_Event(
+                    status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+                    connection_handle=0,
+                    role=hci.Role.CENTRAL,
+                    peer_address_type=pending.peer_address.address_type,
+                    peer_address=pending.peer_address,
+                    connection_interval=0,
+                    peripheral_latency=0,
+                    supervision_timeout=0,
+                    central_clock_accuracy=0,
+                )
+            )
+        return super().on_hci_le_create_connection_cancel_command(command)
+
+
+class VirtualAir:
+    """Virtual tags, and one controller for the gateway."""
+
+    def __init__(self) -> None:
+        self._link = LocalLink()
+        self._server: Any = None
+        self.transport = ""
+
+    async def open(self, port: int) -> None:
+        self._server = await open_transport(f"tcp-server:127.0.0.1:{port}")
+        GatewayController("gateway", host_source=self._server.source, host_sink=self._server.sink, link=self._link)
+        self.transport = f"tcp-client:127.0.0.1:{port}"
+
+    async def advertise(self, address: str, adv_data: bytes, *services: Service) -> Device:
+        """One tag more. Connectable, because bumble's controller sends nothing else; again after each connection."""
+        controller = Controller(address, link=self._link, public_address=Address(address))
+        device = Device(address=Address(address), host=Host(controller, controller))
+        device.add_services(services)
+        await device.power_on()
+        await device.start_advertising(
+            advertising_data=adv_data, advertising_interval_min=20.0, advertising_interval_max=20.0, auto_restart=True
+        )
+        return device
+
+    async def close(self) -> None:
+        await self._server.close()
+
+
+@contextlib.asynccontextmanager
+async def virtual_air(port: int) -> AsyncIterator[VirtualAir]:
+    """An air that is open inside."""
+    air = VirtualAir()
+    await air.open(port)
+    try:
+        yield air
+    finally:
+        await air.close()
+
+
+def run_on_air(port: int, scenario: Any, timeout_s: float = 60.0) -> None:
+    """`scenario(air)` to its end."""
+
+    async def main() -> None:
+        async with asyncio.timeout(timeout_s), virtual_air(port) as air:
+            await scenario(air)
+
+    asyncio.run(main())
+
+
+def writable(uuid: str, on_write: Callable[[Any, bytes], None]) -> Characteristic[bytes]:
+    """A characteristic that hands on what is written to it, with or without response."""
+    return Characteristic(
+        uuid,
+        Properties.WRITE | Properties.WRITE_WITHOUT_RESPONSE,
+        Permissions.WRITEABLE,
+        CharacteristicValue(write=on_write),
+    )
