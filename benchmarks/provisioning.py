@@ -17,10 +17,11 @@ from tagsmith.batch import BatchRun, Options, Row
 from tagsmith.compile import compile_files
 from tagsmith.errors import BenchError
 from tagsmith.flash import plan_flash
-from tagsmith.inventory import Inventory, Order
+from tagsmith.inventory import Inventory
 from tagsmith.manifest import tag_files
 from tagsmith.provision import identify, provision_board
 from tagsmith.rawrepl import board_on
+from tagsmith.records import Order
 from tagsmith.selftest import Limits
 
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "tools"

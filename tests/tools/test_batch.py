@@ -26,11 +26,12 @@ from tagsmith.compile import compile_files
 from tagsmith.errors import InventoryError
 from tagsmith.flash import plan_flash
 from tagsmith.image import read_image
-from tagsmith.inventory import Inventory, Order
+from tagsmith.inventory import Inventory
 from tagsmith.jobs import Batch
 from tagsmith.manifest import tag_files
 from tagsmith.provision import identify, provision_board
 from tagsmith.rawrepl import board_on
+from tagsmith.records import Order
 from tagsmith.selftest import Limits
 from tagwire.provision import PROVISION_FILE, decode_provision
 

@@ -11,8 +11,10 @@ import pytest
 from bench_board import BenchBoard, flashed_image
 
 from tagsmith.command_line import app, main
+from tagsmith.image import read_image
 from tagsmith.inventory import Inventory
 from tagwire.keyring import load_keyring
+from tagwire.provision import PROVISION_FILE, decode_provision
 from tagwire.session import EPOCH_FOREVER
 
 NewBoard = Callable[..., BenchBoard]
@@ -120,19 +122,20 @@ def test_imported_tag_whose_board_was_erased_gets_a_new_key_when_asked(
     assert "another board" in typist.type(*other, "--again", "x", expect=8)
 
 
-def test_options_that_an_entered_tag_would_not_take_are_refused(
-    typist: Typist, new_board: NewBoard, tmp_path: Path
-) -> None:
+def test_tag_becomes_something_else_only_when_asked(typist: Typist, new_board: NewBoard, tmp_path: Path) -> None:
     board = new_board()
     typist.type("inventory", "init", "--ids", "1000-1999")
     made = ["provision", board.port, "--gnss-s", "3", "--reference", "box 1", "--set", "interval_s=60"]
-    typist.type(*made)
+    typist.type(*made, "--set", "burst_events=7")
     assert "and ready" in typist.type("provision", board.port, "--reference", "box 2", expect=8)
-    other = ["--reference", "box 2", "--set", "interval_s=5"]
-    said = typist.type("provision", board.port, "--again", "x", *other, expect=8)
-    assert "Tag 1000 (0000-7T4E) is entered with another --reference, --set, and keeps it." in said
-    assert json.loads(typist.type("inventory", "show", "1000", "--json"))["generation"] == 0
-    typist.type(*made, "--again", "key was seen")
+
+    other = ["--reference", "box 2", "--set", "interval_s=5", "--company-id", "0x1234"]
+    said = typist.type("provision", board.port, "--gnss-s", "3", *other, "--again", "box was sold")
+    assert "generation 1, ready" in said
+    on_board = decode_provision(read_image(board.flash.read_bytes())[PROVISION_FILE])
+    assert (on_board.company_id, on_board.settings) == (0x1234, {"interval_s": 5, "burst_events": 7})
+    assert "interval_s 60 -> 5; reference box 1 -> box 2; box was sold" in typist.type("inventory", "show", "1000")
+
     board.pull()
     board.flash.write_bytes(flashed_image())
     board.plug()
@@ -140,6 +143,27 @@ def test_options_that_an_entered_tag_would_not_take_are_refused(
     typist.type("inventory", "plan", "--id", "7", "--reference", "first")
     port = new_board(2).port
     assert "another --reference" in typist.type("provision", port, "--id", "7", "--reference", "x", expect=8)
+
+
+def test_change_in_the_inventory_reaches_the_tag_when_it_is_on_a_bench(typist: Typist, new_board: NewBoard) -> None:
+    board = new_board()
+    typist.type("inventory", "init", "--ids", "1000-1999")
+    made = ["provision", board.port, "--gnss-s", "3"]
+    typist.type(*made, "--set", "interval_s=60", "--set", "burst_events=7")
+    changed = ["inventory", "change", "1000", "--set", "interval_s=120", "--unset", "burst_events", "--why", "summer"]
+    assert "due, changed: burst_events 7 -> default; interval_s 60 -> 120" in typist.type(*changed)
+    typist.type(*changed)
+    assert typist.type("inventory", "log").count("summer") == 1, "what changes nothing is no event"
+    assert json.loads(typist.type(*made, "--json"))["generation"] == 1
+    on_board = decode_provision(read_image(board.flash.read_bytes())[PROVISION_FILE])
+    assert on_board.settings == {"interval_s": 120}
+    assert "and ready" in typist.type(*made, expect=8)
+
+    typist.type("inventory", "change", "1000", "--reference", "shelf 3")
+    assert json.loads(typist.type("inventory", "show", "1000", "--json"))["due"] is None, "a name is not on the tag"
+    typist.type("inventory", "change", "1000", "7", "--set", "interval_s=5", expect=8)
+    assert json.loads(typist.type("inventory", "show", "1000", "--json"))["settings"] == {"interval_s": 120}
+    typist.type("inventory", "change", "1000", "--set", "interval_s=1", expect=2)
 
 
 def started_again(board: BenchBoard, starts: int) -> bool:

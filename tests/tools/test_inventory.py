@@ -1,5 +1,6 @@
 """The inventory: ids and keys that are given out once, whatever happens around."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -9,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from tagsmith import lifecycle, store
+from tagsmith.calibration import add_calibration, calibrations
 from tagsmith.errors import InventoryError, TrustError
-from tagsmith.inventory import Calibration, Imported, Inventory, Order
+from tagsmith.hub_keys import keyring
+from tagsmith.imports import add_imported
+from tagsmith.inventory import Inventory
+from tagsmith.records import Calibration, Change, Imported, Order
 from tagwire.keyring import decode_entry, encode_entry
 from tagwire.keys import beacon_key, id_key
 from tagwire.session import hub_key
@@ -65,7 +70,7 @@ def test_many_threads_get_different_ids_and_keys(path: Path) -> None:
         thread.join()
     assert sorted(taken) == list(range(1000, 1080))
     with Inventory(path) as inventory:
-        assert len({entry.beacon_key for entry in inventory.keyring()}) == 80
+        assert len({entry.beacon_key for entry in keyring(inventory)}) == 80
 
 
 def test_key_is_given_to_one_chip_and_its_generation_rises(path: Path) -> None:
@@ -81,11 +86,11 @@ def test_key_is_given_to_one_chip_and_its_generation_rises(path: Path) -> None:
 def test_process_that_is_killed_in_a_transaction_leaves_none_of_it(path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path; from tagsmith import store\n"
-        "from tagsmith.inventory import Inventory, Order\n"
+        "from tagsmith.inventory import Inventory; from tagsmith.records import Order\n"
         "inventory = Inventory(Path(sys.argv[1]))\n"
         "print(inventory.new_tag(Order('esp32-devkit', 1, {}, '')), flush=True)\n"
         "inventory.connection.execute('BEGIN IMMEDIATE')\n"
-        "inventory.take_id(Order('esp32-devkit', 1, {}, ''))\n"
+        "inventory.new_tag(Order('esp32-devkit', 1, {}, ''))\n"
         "os.kill(os.getpid(), 9)\n"
     )
     process = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False)
@@ -116,7 +121,7 @@ def test_keyring_holds_derived_keys_of_tags_that_may_be_heard(path: Path) -> Non
         inventory.new_tag(ORDER)
         lost, kept = ready(inventory, "aa"), ready(inventory, "bb")
         inventory.revoke(lost, "stolen")
-        (entry,) = inventory.keyring(expires_s=2_000_000_000)
+        (entry,) = keyring(inventory, expires_s=2_000_000_000)
         root_key = inventory.provision_of(kept, 0).root_key
     assert (entry.tag_id, entry.generation, entry.expires_s) == (kept, 0, 2_000_000_000)
     assert entry.beacon_key == beacon_key(root_key, 0)
@@ -127,10 +132,10 @@ def test_keyring_knows_both_generations_while_a_rewrite_is_open(path: Path) -> N
     with Inventory(path) as inventory:
         tag_id = ready(inventory, "aa")
         inventory.begin(tag_id, 1, "aa")
-        (entry,) = inventory.keyring()
+        (entry,) = keyring(inventory)
         assert (entry.generation, entry.previous_generation) == (1, 0)
         inventory.move(tag_id, 1, lifecycle.VERIFIED)
-        (entry,) = inventory.keyring()
+        (entry,) = keyring(inventory)
         assert (entry.generation, entry.previous_generation) == (1, None)
         assert inventory.state_of(tag_id, 0) == lifecycle.REPLACED
 
@@ -139,8 +144,8 @@ def test_keyring_for_one_hub_holds_what_opens_its_sessions(path: Path) -> None:
     with Inventory(path) as inventory:
         tag_id = ready(inventory, "aa")
         root_key = inventory.provision_of(tag_id, 0).root_key
-        (entry,) = inventory.keyring(hub=(7, 20800))
-        assert inventory.keyring()[0].hub is None
+        (entry,) = keyring(inventory, hub=(7, 20800))
+        assert keyring(inventory)[0].hub is None
         assert list(inventory.audit())[-2].detail == "1 tags, for hub 7 to day 20800"
     assert entry.hub == (7, 20800, hub_key(root_key, 7, 20800))
     assert decode_entry(encode_entry(entry).encode()) == entry
@@ -151,9 +156,9 @@ def test_keyring_names_tags_with_private_ids_in_both_generations(path: Path) -> 
         open_ids = ready(inventory, "aa")
         key, newer = bytes(range(16)), 3
         private = ORDER._replace(settings={"private_ids": True})
-        inventory.add_imported([Imported(5, private, newer - 1, key, "cc")])
+        add_imported(inventory, [Imported(5, private, newer - 1, key, "cc")])
         newer_key = inventory.begin(5, newer, "cc").root_key
-        entries = {entry.tag_id: entry for entry in inventory.keyring()}
+        entries = {entry.tag_id: entry for entry in keyring(inventory)}
     assert entries[open_ids].id_key is None
     assert entries[5].id_key == id_key(newer_key, newer)
     assert entries[5].previous_id_key == id_key(key, newer - 1)
@@ -193,9 +198,9 @@ def test_import_is_all_or_nothing(path: Path) -> None:
     rows = [Imported(5, ORDER, 3, bytes(range(16)), "cc"), Imported(6, ORDER, 0, None, None)]
     with Inventory(path) as inventory:
         with pytest.raises(InventoryError, match="Tag 5 exists"):
-            inventory.add_imported([*rows, rows[0]])
+            add_imported(inventory, [*rows, rows[0]])
         assert inventory.tags() == []
-        inventory.add_imported(rows)
+        add_imported(inventory, rows)
         assert [(row.tag_id, row.state, row.generation) for row in inventory.tags()] == [
             (5, "ready", 3),
             (6, "planned", None),
@@ -209,9 +214,9 @@ def test_import_of_a_key_or_a_chip_that_is_there_twice_is_refused(path: Path) ->
     key = bytes(range(16))
     with Inventory(path) as inventory:
         with pytest.raises(InventoryError, match="Tag 6 has the key of another tag"):
-            inventory.add_imported([Imported(5, ORDER, 0, key, None), Imported(6, ORDER, 0, key, None)])
+            add_imported(inventory, [Imported(5, ORDER, 0, key, None), Imported(6, ORDER, 0, key, None)])
         with pytest.raises(InventoryError, match="Chip cc of tag 6 is that of tag 5"):
-            inventory.add_imported([Imported(5, ORDER, 0, key, "cc"), Imported(6, ORDER, 0, bytes(16), "cc")])
+            add_imported(inventory, [Imported(5, ORDER, 0, key, "cc"), Imported(6, ORDER, 0, bytes(16), "cc")])
         assert inventory.tags() == []
 
 
@@ -229,10 +234,10 @@ def test_calibration_is_kept_with_its_tag(path: Path) -> None:
     with Inventory(path) as inventory:
         tag_id = ready(inventory, "aa")
         record = Calibration(tag_id, "temperature", "F200 no. 12", "2026-11-01", "DKD-7", -0.1)
-        inventory.add_calibration(record)
-        assert inventory.calibrations(tag_id) == [record]
+        add_calibration(inventory, record)
+        assert calibrations(inventory, tag_id) == [record]
         with pytest.raises(InventoryError, match="no tag 9"):
-            inventory.add_calibration(record._replace(tag_id=9))
+            add_calibration(inventory, record._replace(tag_id=9))
 
 
 def test_audit_says_who_did_what_and_holds_no_key(path: Path) -> None:
@@ -383,3 +388,97 @@ def test_files_that_are_no_inventory_are_refused_with_a_sentence(path: Path, tmp
             Inventory(file)
     with pytest.raises(InventoryError, match="exists already"):
         store.create(path, 1, 2)
+
+
+EDITION_1 = Path(__file__).with_name("inventory_edition_1.sql")
+CONTENT = """SELECT * FROM tag; SELECT tag_id, generation, root_key, state, chip, changed_s FROM identity;
+SELECT * FROM calibration; SELECT * FROM job; SELECT * FROM bench; SELECT * FROM audit WHERE action <> 'edition'"""
+
+
+def of_edition_1(path: Path) -> Path:
+    path.touch(mode=0o600)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(EDITION_1.read_text())
+        connection.execute(f"PRAGMA application_id = {store.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute("PRAGMA journal_mode = WAL")
+    return path
+
+
+def content_of(path: Path) -> list[list[tuple[object, ...]]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [connection.execute(query).fetchall() for query in CONTENT.split(";")]
+
+
+def test_inventory_of_edition_1_becomes_one_of_today_and_loses_nothing(tmp_path: Path, path: Path) -> None:
+    old = of_edition_1(tmp_path / "old.db")
+    before = content_of(old)
+    with Inventory(old) as inventory:
+        assert content_of(old) == before
+        assert inventory.tag(1000).due == "key was seen"
+        assert inventory.provision_of(1000, 0).settings == {"interval_s": 60}
+        assert [entry.previous_generation for entry in keyring(inventory)] == [None, 0]
+        assert inventory.change(1000, Change(settings={"interval_s": 5})).changes == ["interval_s 60 -> 5"]
+        assert inventory.begin(1000, 1, "020000000001").settings == {"interval_s": 5}
+        assert inventory.provision_of(1000, 0).settings == {"interval_s": 60}, "what the board had with its old key"
+        assert [row.detail for row in inventory.audit() if row.action == "edition"] == ["1 to 2"]
+    shapes = []
+    for file in (old, path):  # a file that was brought here is as one that was made here
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+            columns = {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in tables}
+            others = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE type <> 'table' ORDER BY name")
+            shapes.append((columns, others.fetchall()))
+    assert shapes[0] == shapes[1]
+
+
+def test_backup_of_edition_1_is_left_as_it_is_and_can_be_restored(tmp_path: Path) -> None:
+    old = of_edition_1(tmp_path / "old.db")
+    backup, restored = tmp_path / "backup.db", tmp_path / "restored.db"
+    with contextlib.closing(store.open_any(old)) as source:
+        store.copy(source, backup, backup=True)
+    before = backup.read_bytes()
+    with contextlib.closing(store.open_any(backup)) as source:
+        store.copy(source, restored, backup=False, next_id=1010)
+    assert backup.read_bytes() == before
+    with Inventory(restored) as inventory:
+        assert inventory.new_tag(ORDER) == 1010
+
+
+def test_old_inventory_that_several_benches_open_at_once_is_brought_up_once(tmp_path: Path) -> None:
+    old = of_edition_1(tmp_path / "old.db")
+    barrier = threading.Barrier(6)
+    known: list[int] = []
+
+    def work() -> None:
+        barrier.wait()
+        with Inventory(old) as inventory:
+            known.append(len(inventory.tags()))
+
+    threads = [threading.Thread(target=work) for _ in range(barrier.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert known == [4] * barrier.parties
+    with Inventory(old) as inventory:
+        assert sum(row.action == "edition" for row in inventory.audit()) == 1
+
+
+def test_old_inventory_on_a_full_disk_stays_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = of_edition_1(tmp_path / "old.db")
+    before = content_of(old)
+
+    def open_on_full_disk(path: Path) -> sqlite3.Connection:
+        connection = opened(path)
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite takes what is there already
+        return connection
+
+    opened = store.open_any
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "open_any", open_on_full_disk)
+        with pytest.raises(InventoryError, match="disk is full"):
+            Inventory(old)
+    assert content_of(old) == before
+    with Inventory(old) as inventory:
+        assert len(inventory.tags()) == 4

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagsmith.firmware_rules import board_names, setting_rules
-from tagsmith.inventory import Imported, Order
 from tagsmith.orders import OrderFault, csv_text, parse_orders, parse_tags
+from tagsmith.records import Imported, Order
 
 KEY = "00112233445566778899aabbccddeeff"
 

@@ -11,10 +11,12 @@ from bench_board import IMAGE_BYTES, BenchBoard, blank_image, flashed_image
 from tagsmith.board_files import wipe
 from tagsmith.errors import BenchError, BoardError, CheckError, FileError, InventoryError
 from tagsmith.image import make_image, read_image
-from tagsmith.inventory import Imported, Inventory, Order
+from tagsmith.imports import add_imported
+from tagsmith.inventory import Inventory
 from tagsmith.lifecycle import FAILED, READY, REPLACED, REVOKED, WRITTEN
 from tagsmith.provision import Done, identify, provision_board
 from tagsmith.rawrepl import Board, board_on
+from tagsmith.records import Imported, Order
 from tagsmith.selftest import PARTS, Limits
 from tagwire.provision import (
     COUNTER_FILE,
@@ -122,7 +124,7 @@ def test_board_that_was_another_tag_counts_from_its_new_generation(new_board: Ne
 
 
 def imported(inventory: Inventory, root_key: bytes, order: Order = ORDER) -> None:
-    inventory.add_imported([Imported(5, order, 3, root_key, None)])
+    add_imported(inventory, [Imported(5, order, 3, root_key, None)])
 
 
 def flash_of_tag_5(root_key: bytes) -> bytes:

@@ -16,6 +16,7 @@ from taghub.heard import Heard
 from taghub.intake import Accepted
 from taghub.scan import ROWS_MAX, Scan, describe
 from tagsmith.command_line import main
+from tagsmith.hub_keys import keyring
 from tagsmith.inventory import Inventory
 from tagsmith.monitor import clean_line, follow
 from tagsmith.sniff import radio_named, sniff
@@ -87,7 +88,7 @@ def test_decode_opens_with_the_inventorys_keys(
     with Inventory(inventory_path) as inventory:
         tag_id = inventory.new_tag(ORDER)
         inventory.begin(tag_id, 0, "aa")
-        (entry,) = inventory.keyring()
+        (entry,) = keyring(inventory)
     sealed = seal_beacon(aes128(entry.beacon_key), tag_id, 3, encode_body(READING))
     main_arguments = ["decode", advertisement(0xFFFF, sealed).hex(), "--json", "--inventory", str(inventory_path)]
     with pytest.raises(SystemExit) as ended:
@@ -105,7 +106,7 @@ def test_provisioned_board_boots_as_a_twin_and_is_sniffed(
     with Inventory(inventory_path) as inventory:
         done = provision(board, inventory)
         provisioned = inventory.provision_of(done.tag_id, done.generation)
-        scan = Scan(inventory.keyring())
+        scan = Scan(keyring(inventory))
     spec = TwinSpec(provisioned, 0, on_a_desk, board.flash.read_bytes())
     samples: list[Accepted] = []
 

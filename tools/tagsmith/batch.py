@@ -15,12 +15,13 @@ from tagsmith import jobs
 from tagsmith.errors import BenchError, BoardError, CheckError, PortError
 from tagsmith.esptool_program import DetectedChip
 from tagsmith.flash import DEFAULT_BAUD, FlashPlan, flash
-from tagsmith.inventory import Inventory, Order
+from tagsmith.inventory import Inventory
 from tagsmith.jobs import Batch
 from tagsmith.lifecycle import REVOKED
 from tagsmith.ports import listed
 from tagsmith.provision import Done, chip_id, identify, provision_board, refuse_ready
 from tagsmith.rawrepl import BAUD, board_on
+from tagsmith.records import Order
 from tagsmith.selftest import Limits
 
 POLL_S = 0.3
@@ -204,10 +205,10 @@ class _Port:
             raise self._batch.has_no_line()
 
     def _reopen_marked(self) -> None:
-        """The line of a tag that is marked for a new key is open again."""
+        """The line of a tag that is due for a new key is open again."""
         assert self._chip is not None
         identity = self._inventory.of_chip(self._chip)
-        if identity is not None and self._inventory.tag(identity.tag_id).rotate is not None:
+        if identity is not None and self._inventory.tag(identity.tag_id).due is not None:
             self._batch.reopen(self._chip)
 
     def _provision(self) -> Done | None:

@@ -1,98 +1,36 @@
 """The inventory: which tags there are, which key each was given, and who did what when.
 
 One `Inventory` per thread; several of them, and several processes, work on one file. Each method is one transaction,
-on the disk when it returns.
+on the disk when it returns. What is made of it stands elsewhere: `hub_keys` for hubs, `calibration`, `mailbox` for the
+platform's commands, `jobs` for batches.
 """
 
 import getpass
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 from tagsmith import store
 from tagsmith.errors import InventoryError
 from tagsmith.identity import TAG_ID_MAX, new_root_key, readable_id
 from tagsmith.lifecycle import (
     GENERATION_MAX,
-    MAY_BE_HEARD,
     MOVES,
-    ON_BOARD,
     PLANNED,
-    READY,
     REPLACED,
     REVOKED,
     VERIFIED,
     WRITTEN,
     Identity,
 )
-from tagwire.keyring import PRIVATE_IDS, KeyringEntry, hub_key_of
-from tagwire.keys import beacon_key, id_key
+from tagsmith.records import AuditRow, Change, Order, TagRow
 from tagwire.provision import Provision
 
-Settings = dict[str, int | bool | str]
-
-
-class Order(NamedTuple):
-    """What a tag shall be. reference: the customer's name for it, stands on the label; may be empty."""
-
-    board: str
-    company_id: int
-    settings: Settings
-    reference: str
-
-
-class TagRow(NamedTuple):
-    """One tag in its newest generation. generation, chip, changed_s: None while no key was made for it. rotate: why it
-    shall get a new key the next time it is on a bench, None if it shall not."""
-
-    tag_id: int
-    board: str
-    company_id: int
-    settings: Settings
-    reference: str
-    created_s: int
-    rotate: str | None
-    generation: int | None
-    state: str
-    chip: str | None
-    changed_s: int | None
-
-
-class Calibration(NamedTuple):
-    """One comparison with a reference. measured_on: ISO date. deviation: tag minus reference in the quantity's unit
-    (degrees Celsius, % RH, mV), None when the certificate alone says it."""
-
-    tag_id: int
-    quantity: str
-    reference: str
-    measured_on: str
-    certificate: str
-    deviation: float | None
-
-
-class Imported(NamedTuple):
-    """A tag from elsewhere. root_key: None for one that is still to be made; then generation and chip say nothing."""
-
-    tag_id: int
-    order: Order
-    generation: int
-    root_key: bytes | None
-    chip: str | None
-
-
-class AuditRow(NamedTuple):
-    """One thing that was done."""
-
-    at_s: int
-    who: str
-    action: str
-    tag_id: int | None
-    generation: int | None
-    detail: str
+_IDENTITY = "SELECT tag_id, generation, state, chip, raised_to FROM identity"
+_OF_ONE = "WHERE (tag_id, generation) = (?, ?)"
 
 
 class Inventory:
@@ -125,10 +63,9 @@ class Inventory:
     def new_tag(self, order: Order, tag_id: int | None = None) -> int:
         """Set a tag id aside: the next one of this bench's range, or the one that is given. Raises InventoryError."""
         with store.transaction(self.connection):
-            return self.take_id(order, tag_id)
+            return self._new_tag(order, tag_id)
 
-    def take_id(self, order: Order, tag_id: int | None = None) -> int:
-        """As `new_tag`, within the caller's transaction."""
+    def _new_tag(self, order: Order, tag_id: int | None) -> int:
         limits = dict(self.connection.execute("SELECT name, value FROM bench").fetchall())
         if tag_id is None:
             tag_id = limits["next_id"]
@@ -151,39 +88,17 @@ class Inventory:
             raise InventoryError(
                 f"Tag id {tag_id} may be on a tag that the restored backup does not know.", "another id"
             )
-        self._add_tag(tag_id, order)
-        self._note("plan", tag_id, None, order.reference)
+        self.add_tag(tag_id, order)
+        self.note("plan", tag_id, order.reference)
         return tag_id
 
-    def _add_tag(self, tag_id: int, order: Order) -> None:
+    def add_tag(self, tag_id: int, order: Order) -> None:
+        """Enter a tag under this id, within the caller's transaction. Raises InventoryError when the id is taken."""
         row = (tag_id, order.board, order.company_id, json.dumps(order.settings), order.reference, self.now_s())
         try:
             self.connection.execute("INSERT INTO tag VALUES (?, ?, ?, ?, ?, ?, NULL)", row)
         except sqlite3.IntegrityError:
             raise InventoryError(f"Tag {tag_id} exists already.", "`tagsmith inventory show`, or another id") from None
-
-    def add_imported(self, rows: Iterable[Imported]) -> None:
-        """Enter tags that were made elsewhere, all or none. Raises InventoryError for an id that is taken."""
-        with store.transaction(self.connection):
-            for row in rows:
-                self._add_tag(row.tag_id, row.order)
-                if row.root_key is not None:
-                    known = row.chip and self.of_chip(row.chip)
-                    if known and known.state != REVOKED:
-                        raise InventoryError(
-                            f"Chip {row.chip} of tag {row.tag_id} is that of tag {known.tag_id}.",
-                            "a file in which each board is one tag",
-                        )
-                    try:
-                        self.connection.execute(
-                            "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?)",
-                            (row.tag_id, row.generation, row.root_key, READY, row.chip, self.now_s()),
-                        )
-                    except sqlite3.IntegrityError:
-                        raise InventoryError(
-                            f"Tag {row.tag_id} has the key of another tag.", "a file in which each tag has its own key"
-                        ) from None
-                self._note("import", row.tag_id, None if row.root_key is None else row.generation, row.order.reference)
 
     def set_range(self, first_id: int, last_id: int) -> None:
         """Give out the ids first_id to last_id from now on. Raises InventoryError when it is no range."""
@@ -192,7 +107,7 @@ class Inventory:
         with store.transaction(self.connection):
             for name, value in (("first_id", first_id), ("last_id", last_id), ("next_id", first_id)):
                 self.connection.execute("UPDATE bench SET value = ? WHERE name = ?", (value, name))
-            self._note("range", None, None, f"{first_id} to {last_id}")
+            self.note("range", None, f"{first_id} to {last_id}")
 
     def range(self) -> tuple[int, int, int]:
         """The first and the last id that this bench gives out, and the next one."""
@@ -208,7 +123,7 @@ class Inventory:
             tag = self.connection.execute("SELECT * FROM tag WHERE tag_id = ?", (tag_id,)).fetchone()
             if tag is None:
                 raise _no_tag(tag_id)
-            newest = self._newest(tag_id)
+            newest = self.newest(tag_id)
             if newest is not None:
                 if newest.state == REVOKED:
                     raise InventoryError(f"Tag {tag_id} is revoked.", "a new id: provision the board without --id")
@@ -217,32 +132,36 @@ class Inventory:
                         f"Tag {tag_id} belongs to the board with chip {newest.chip}, this is {chip}.",
                         f"that board; if it is lost: `tagsmith inventory revoke {tag_id}` and a new id for this one",
                     )
-                if generation <= newest.generation:
+                if generation <= newest.raised_to:
                     raise InventoryError(
-                        f"Generation {generation} of tag {tag_id} would not be above {newest.generation}.",
-                        f"`tagsmith provision` with --again, which takes generation {newest.generation + 1}",
+                        f"Generation {generation} of tag {tag_id} would not be above {newest.raised_to}.",
+                        f"`tagsmith provision` with --again, which takes generation {newest.raised_to + 1}",
                     )
             if generation > GENERATION_MAX:
                 raise InventoryError(
                     f"Tag {tag_id} has used up its {GENERATION_MAX + 1} generations.", new_id_instead_of(tag_id)
                 )
             root_key = new_root_key()
-            self.connection.execute(
-                "INSERT INTO identity VALUES (?, ?, ?, ?, ?, ?)",
-                (tag_id, generation, root_key, WRITTEN, chip, self.now_s()),
-            )
-            self._note("write", tag_id, generation, f"chip {chip}{', ' + why if why else ''}")
+            self.add_key(tag_id, generation, root_key, WRITTEN, chip)
+            self.note("write", tag_id, f"chip {chip}{', ' + why if why else ''}", generation)
         return Provision(tag_id, root_key, generation, tag["company_id"], tag["board"], json.loads(tag["settings"]))
+
+    def add_key(self, tag_id: int, generation: int, root_key: bytes, state: str, chip: str | None) -> None:
+        """Enter a key for a tag as it shall be now, within the caller's transaction. Raises sqlite3.IntegrityError when
+        the key or the generation is there already."""
+        self.connection.execute(
+            "INSERT INTO identity SELECT tag_id, ?, ?, ?, ?, ?, board, company_id, settings, ?, ? "
+            "FROM tag WHERE tag_id = ?",
+            (generation, root_key, state, chip, self.now_s(), generation, generation, tag_id),
+        )
 
     def bind(self, tag_id: int, generation: int, chip: str) -> None:
         """Note the chip of a tag that was imported without one. Raises InventoryError when it has another."""
         with store.transaction(self.connection):
             if self._identity(tag_id, generation)["chip"] is not None:
                 raise InventoryError(f"Tag {tag_id} has its board already.", "`tagsmith inventory show`")
-            self.connection.execute(
-                "UPDATE identity SET chip = ? WHERE (tag_id, generation) = (?, ?)", (chip, tag_id, generation)
-            )
-            self._note("bind", tag_id, generation, f"chip {chip}")
+            self.connection.execute(f"UPDATE identity SET chip = ? {_OF_ONE}", (chip, tag_id, generation))
+            self.note("bind", tag_id, f"chip {chip}", generation)
 
     def move(self, tag_id: int, generation: int, state: str, detail: str = "") -> None:
         """The identity's next state. Raises InventoryError for a move that `lifecycle.MOVES` does not have."""
@@ -251,20 +170,15 @@ class Inventory:
 
     def _move(self, tag_id: int, generation: int, state: str, detail: str) -> None:
         key = (tag_id, generation)
-        row = self.connection.execute(
-            "SELECT state, chip FROM identity WHERE (tag_id, generation) = (?, ?)", key
-        ).fetchone()
+        row = self.connection.execute(f"SELECT state, chip FROM identity {_OF_ONE}", key).fetchone()
         if row is None or state not in MOVES[row["state"]]:
             was = "unknown" if row is None else row["state"]
             raise InventoryError(
                 f"Tag {tag_id}, generation {generation}, is {was} and cannot become {state}.",
                 "`tagsmith inventory show`",
             )
-        self.connection.execute(
-            "UPDATE identity SET state = ?, changed_s = ? WHERE (tag_id, generation) = (?, ?)",
-            (state, self.now_s(), *key),
-        )
-        self._note(state, tag_id, generation, detail)
+        self.connection.execute(f"UPDATE identity SET state = ?, changed_s = ? {_OF_ONE}", (state, self.now_s(), *key))
+        self.note(state, tag_id, detail, generation)
         if state == VERIFIED:
             self.connection.execute("UPDATE tag SET rotate = NULL WHERE tag_id = ?", (tag_id,))
             # What this chip, or this tag, was before is gone.
@@ -285,7 +199,32 @@ class Inventory:
             raise InventoryError(f"Tag {tag_id} is {tag.state}: it has no key to rotate.", "`tagsmith inventory show`")
         with store.transaction(self.connection):
             self.connection.execute("UPDATE tag SET rotate = ? WHERE tag_id = ?", (why, tag_id))
-            self._note("rotate", tag_id, None, why)
+            self.note("rotate", tag_id, why)
+
+    def change(self, tag_id: int, change: Change, why: str = "") -> TagRow:
+        """A tag shall be something else. A made tag gets it, with a new key, the next time it is on a bench; its
+        reference changes at once. Returns it as it is then. Raises InventoryError."""
+        with store.transaction(self.connection):
+            before = self.tag(tag_id)
+            if before.state == REVOKED:
+                raise InventoryError(f"Tag {tag_id} is revoked.", "a new id")
+            merged = {**before.settings, **change.settings}
+            wanted = before._replace(
+                board=change.board or before.board,
+                company_id=before.company_id if change.company_id is None else change.company_id,
+                settings={name: value for name, value in merged.items() if value is not None},
+                reference=before.reference if change.reference is None else change.reference,
+            )
+            self.connection.execute(
+                "UPDATE tag SET board = ?, company_id = ?, settings = ?, reference = ? WHERE tag_id = ?",
+                (wanted.board, wanted.company_id, json.dumps(wanted.settings), wanted.reference, tag_id),
+            )
+            told = wanted._replace(written=(before.board, before.company_id, before.settings)).changes
+            if wanted.reference != before.reference:
+                told.append(f"reference {before.reference} -> {wanted.reference}")
+            if told:
+                self.note("change", tag_id, "; ".join(filter(None, (*told, why))))
+            return wanted
 
     def revoke(self, tag_id: int, why: str) -> None:
         """No keyring holds this tag from now on; its id is burnt. Raises InventoryError when there is no such tag."""
@@ -296,9 +235,7 @@ class Inventory:
                 "SELECT generation, state FROM identity WHERE tag_id = ?", (tag_id,)
             ).fetchall()
             if not rows:  # only an id was set aside: an identity that nobody has records that it is burnt
-                self.connection.execute(
-                    "INSERT INTO identity VALUES (?, 0, ?, ?, NULL, ?)", (tag_id, new_root_key(), PLANNED, self.now_s())
-                )
+                self.add_key(tag_id, 0, new_root_key(), PLANNED, None)
                 rows = self.connection.execute(
                     "SELECT generation, state FROM identity WHERE tag_id = ?", (tag_id,)
                 ).fetchall()
@@ -308,16 +245,12 @@ class Inventory:
 
     # Looking
 
-    def _newest(self, tag_id: int) -> Identity | None:
+    def newest(self, tag_id: int) -> Identity | None:
+        """The newest key of a tag; None when it has none, or there is no such tag."""
         row = self.connection.execute(
-            "SELECT tag_id, generation, state, chip FROM identity WHERE tag_id = ? ORDER BY generation DESC LIMIT 1",
-            (tag_id,),
+            f"{_IDENTITY} WHERE tag_id = ? ORDER BY generation DESC LIMIT 1", (tag_id,)
         ).fetchone()
         return Identity(*row) if row else None
-
-    def newest(self, tag_id: int) -> Identity | None:
-        """The newest generation of a tag; None when it has none, or there is no such tag."""
-        return self._newest(tag_id)
 
     def state_of(self, tag_id: int, generation: int) -> str:
         """The state of one generation of a tag. Raises InventoryError when there is none."""
@@ -325,13 +258,13 @@ class Inventory:
 
     def provision_of(self, tag_id: int, generation: int) -> Provision:
         """What was written, or was to be written, for one generation. Raises InventoryError when there is none."""
-        tag = self.tag(tag_id)
-        root_key = self._identity(tag_id, generation)["root_key"]
-        return Provision(tag_id, root_key, generation, tag.company_id, tag.board, tag.settings)
+        row = self._identity(tag_id, generation)
+        settings = json.loads(row["settings"])
+        return Provision(tag_id, row["root_key"], generation, row["company_id"], row["board"], settings)
 
     def _identity(self, tag_id: int, generation: int) -> sqlite3.Row:
         row: sqlite3.Row | None = self.connection.execute(
-            "SELECT * FROM identity WHERE (tag_id, generation) = (?, ?)", (tag_id, generation)
+            f"SELECT * FROM identity {_OF_ONE}", (tag_id, generation)
         ).fetchone()
         if row is None:
             raise InventoryError(f"Tag {tag_id} has no generation {generation}.", "`tagsmith inventory list`")
@@ -340,7 +273,7 @@ class Inventory:
     def of_chip(self, chip: str) -> Identity | None:
         """The identity that was last given to this chip, whatever became of it."""
         row = self.connection.execute(
-            "SELECT tag_id, generation, state, chip FROM audit JOIN identity USING (tag_id, generation) "
+            f"{_IDENTITY} JOIN audit USING (tag_id, generation) "
             "WHERE action IN ('write', 'import', 'bind') AND chip = ? ORDER BY number DESC LIMIT 1",
             (chip,),
         ).fetchone()
@@ -371,13 +304,21 @@ class Inventory:
 
     def _rows(self, where: str, values: tuple[int, ...]) -> Iterator[TagRow]:
         for row in self.connection.execute(
-            "SELECT tag.*, generation, coalesce(state, 'planned') AS state, chip, changed_s FROM tag "
+            "SELECT tag.*, reached AS generation, coalesce(state, 'planned') AS state, chip, changed_s, "
+            "identity.board AS board_written, identity.company_id AS company_id_written, "
+            "identity.settings AS settings_written FROM tag "
             "LEFT JOIN identity ON identity.tag_id = tag.tag_id "
             "AND generation = (SELECT max(generation) FROM identity WHERE tag_id = tag.tag_id) "
             f"{where} ORDER BY tag.tag_id",
             values,
         ):
-            yield TagRow(**{**dict(row), "settings": json.loads(row["settings"])})
+            fields = dict(row)
+            fields["settings"] = json.loads(fields["settings"])
+            board, company_id, settings = (
+                fields.pop(f"{name}_written") for name in ("board", "company_id", "settings")
+            )
+            written = None if settings is None else (board, company_id, json.loads(settings))
+            yield TagRow(**fields, written=written)
 
     def audit(self, tag_id: int | None = None) -> Iterator[AuditRow]:
         """What was done, oldest first; of one tag or of all."""
@@ -388,75 +329,10 @@ class Inventory:
         ):
             yield AuditRow(*row)
 
-    # Keys for hubs
-
-    def keyring(
-        self, tag_ids: Iterable[int] | None = None, expires_s: int | None = None, hub: tuple[int, int] | None = None
-    ) -> list[KeyringEntry]:
-        """Derived keys of all tags that may be heard, or of these. hub: (hub id, epoch); with it that hub's K_hub too.
-
-        A tag whose writing was interrupted may run with the new generation or with the one before: hubs get both, but
-        K_hub of the new one alone.
-        """
-        rows = self.connection.execute(
-            "SELECT tag_id, generation, root_key, state FROM identity ORDER BY tag_id, generation DESC"
-        ).fetchall()
-        of_tag: dict[int, list[sqlite3.Row]] = {}
-        for row in rows:
-            of_tag.setdefault(row["tag_id"], []).append(row)
-        wanted = None if tag_ids is None else set(tag_ids)
-        private = {tag.tag_id for tag in self._rows("", ()) if tag.settings.get(PRIVATE_IDS) is True}
-        entries = []
-        for tag_id, identities in of_tag.items():
-            current = identities[0]
-            if current["state"] not in MAY_BE_HEARD or (wanted is not None and tag_id not in wanted):
-                continue
-            previous = None
-            if current["state"] == WRITTEN:
-                previous = next((row for row in identities[1:] if row["state"] in ON_BOARD), None)
-            entries.append(
-                KeyringEntry(
-                    tag_id,
-                    current["generation"],
-                    _beacon_key(current),
-                    previous_generation=previous["generation"] if previous else None,
-                    previous_beacon_key=_beacon_key(previous) if previous else None,
-                    expires_s=expires_s,
-                    id_key=_id_key(current) if current["tag_id"] in private else None,
-                    previous_id_key=_id_key(previous) if previous and current["tag_id"] in private else None,
-                    hub=hub_key_of(current["root_key"], *hub) if hub else None,
-                )
-            )
-        self.note("export", None, f"{len(entries)} tags" + (f", for hub {hub[0]} to day {hub[1]}" if hub else ""))
-        return entries
-
-    # Calibration
-
-    def add_calibration(self, record: Calibration) -> None:
-        """Note a comparison with a reference. Raises InventoryError when there is no such tag."""
-        with store.transaction(self.connection):
-            try:
-                self.connection.execute("INSERT INTO calibration VALUES (?, ?, ?, ?, ?, ?, ?)", (*record, self.now_s()))
-            except sqlite3.IntegrityError:
-                raise _no_tag(record.tag_id) from None
-            self._note("calibrate", record.tag_id, None, f"{record.quantity}, certificate {record.certificate}")
-
-    def calibrations(self, tag_id: int) -> list[Calibration]:
-        """A tag's comparisons, in the order in which they were noted."""
-        rows = self.connection.execute(
-            "SELECT tag_id, quantity, reference, measured_on, certificate, deviation FROM calibration "
-            "WHERE tag_id = ? ORDER BY rowid",
-            (tag_id,),
-        )
-        return [Calibration(*row) for row in rows]
-
     # The log
 
     def note(self, action: str, tag_id: int | None, detail: str, generation: int | None = None) -> None:
         """Add a line to the audit log."""
-        self._note(action, tag_id, generation, detail)
-
-    def _note(self, action: str, tag_id: int | None, generation: int | None, detail: str) -> None:
         self.connection.execute(
             "INSERT INTO audit (at_s, who, action, tag_id, generation, detail) VALUES (?, ?, ?, ?, ?, ?)",
             (self.now_s(), self._who, action, tag_id, generation, detail),
@@ -481,14 +357,6 @@ def _login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
-
-
-def _beacon_key(identity: sqlite3.Row) -> bytes:
-    return beacon_key(identity["root_key"], identity["generation"])
-
-
-def _id_key(identity: sqlite3.Row) -> bytes:
-    return id_key(identity["root_key"], identity["generation"])
 
 
 def _no_tag(tag_id: int) -> InventoryError:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from tagsmith import lifecycle, store
 from tagsmith.errors import InventoryError
-from tagsmith.inventory import Inventory, Order
+from tagsmith.inventory import Inventory
+from tagsmith.records import Order
 
 WAITING = "waiting"  # no board yet
 WORKING = "working"  # bound to a chip; being written, or interrupted
@@ -46,16 +47,15 @@ class Batch:
         A line whose tag became ready just before the last run was killed is ready.
         """
         with store.transaction(self._connection):
-            known = [job.order for job in self.jobs()]
+            known = self.jobs()
             if known:
-                if known != list(orders):
+                if [job.order for job in known] != list(orders):
                     raise InventoryError(
                         f"Batch {self.name} was begun with other orders.", "another --name, or the file as it was"
                     )
-                self._connection.execute(
-                    "UPDATE job SET state = ?, result = '' WHERE batch = ? AND state = ? AND tag_id IN "
-                    "(SELECT tag_id FROM identity JOIN tag USING (tag_id) WHERE state = ? AND rotate IS NULL)",
-                    (READY, self.name, WORKING, lifecycle.READY),
+                self._connection.executemany(
+                    "UPDATE job SET state = ?, result = '' WHERE (batch, line) = (?, ?)",
+                    [(READY, self.name, job.line) for job in known if self._was_finished(job)],
                 )
                 return
             self._connection.executemany(
@@ -66,6 +66,12 @@ class Batch:
                 ],
             )
             self._inventory.note("batch", None, f"{self.name}: {len(orders)} tags")
+
+    def _was_finished(self, job: Job) -> bool:
+        if job.state != WORKING or job.tag_id is None:
+            return False
+        tag = self._inventory.tag(job.tag_id)
+        return tag.state == lifecycle.READY and tag.due is None
 
     def jobs(self) -> list[Job]:
         """Every line, in order."""
@@ -92,7 +98,7 @@ class Batch:
             if row is None:
                 raise self.has_no_line()
             job = _job(row)
-            tag_id = self._inventory.take_id(job.order)
+            tag_id = self._inventory.new_tag(job.order)
             self._connection.execute(
                 "UPDATE job SET state = ?, tag_id = ?, chip = ?, changed_s = ? WHERE (batch, line) = (?, ?)",
                 (WORKING, tag_id, chip, self._now_s(), self.name, job.line),

@@ -29,12 +29,14 @@ GENERATION_MAX = 255
 
 
 class Identity(NamedTuple):
-    """One generation of a tag, without its key. chip: the board's unique id, hexadecimal; None until one has it."""
+    """One key of a tag, without the key. generation: the one it was provisioned with. chip: the board's unique id,
+    hexadecimal; None until one has it. raised_to: the highest generation that the board may have, by a command."""
 
     tag_id: int
     generation: int
     state: str
     chip: str | None
+    raised_to: int
 
 
 class Found(NamedTuple):
@@ -99,7 +101,11 @@ def next_step(found: Found, of_chip: Identity | None, carried: Identity | None, 
         if found.tag_id is not None and not again and (of_chip is None or of_chip.tag_id != found.tag_id):
             raise Refusal(f"This board carries tag {found.tag_id}, which this inventory did not give it.", again=True)
         return Step(WRITE, None, 0)
-    carries_newest = found.tag_id == of_chip.tag_id and found.generation == of_chip.generation
+    carries_newest = (
+        found.tag_id == of_chip.tag_id
+        and found.generation is not None
+        and of_chip.generation <= found.generation <= of_chip.raised_to
+    )
     if carries_newest and of_chip.state in (WRITTEN, VERIFIED, FAILED) and not again:
         return Step(CHECK, of_chip.tag_id, of_chip.generation)
     if of_chip.state == READY and found.tag_id is None and not again:
@@ -108,7 +114,7 @@ def next_step(found: Found, of_chip: Identity | None, carried: Identity | None, 
         )
     if of_chip.state == READY and not again:
         raise Refusal(f"This board is tag {of_chip.tag_id}, generation {of_chip.generation}, and ready.", again=True)
-    known = max(of_chip.generation, found.generation or 0) if found.tag_id == of_chip.tag_id else of_chip.generation
+    known = max(of_chip.raised_to, found.generation or 0) if found.tag_id == of_chip.tag_id else of_chip.raised_to
     if known >= GENERATION_MAX:
         raise Refusal(f"Tag {of_chip.tag_id} has used up its {GENERATION_MAX + 1} generations.", again=False)
     return Step(WRITE, of_chip.tag_id, known + 1)

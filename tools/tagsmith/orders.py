@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from tagsmith.firmware_rules import check_board, parse_setting
 from tagsmith.identity import ROOT_KEY_BYTES, parse_id
-from tagsmith.inventory import Imported, Order
 from tagsmith.lifecycle import GENERATION_MAX
+from tagsmith.records import Imported, Order
 
 DEFAULT_BOARD = "esp32-devkit"
 TEST_COMPANY_ID = 0xFFFF  # nobody's: for tests, as Bluetooth's Assigned Numbers say

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tagsmith import store
 from tagsmith.errors import BoardError, CheckError, InventoryError
 from tagsmith.esptool_program import DetectedChip
 from tagsmith.identity import TAG_ID_MAX
@@ -30,6 +31,7 @@ from tagsmith.lifecycle import (
 )
 from tagsmith.output import ShowProgress, silent
 from tagsmith.rawrepl import Board
+from tagsmith.records import Change
 from tagsmith.selftest import PARTS, Limits, Verdict, judge, missing
 from tagwire.counter import COUNTER_MAX, generation_of, make_counter
 from tagwire.provision import Provision, encode_provision
@@ -104,9 +106,9 @@ def chip_id(chip: DetectedChip) -> str:
 
 
 def refuse_ready(inventory: Inventory, chip: str) -> None:
-    """Keeps a tag that works from being erased; one that is marked for a new key may be. Raises InventoryError."""
+    """Keeps a tag that works from being erased; one that is due for a new key may be. Raises InventoryError."""
     identity = inventory.of_chip(chip)
-    if identity is not None and identity.state == READY and inventory.tag(identity.tag_id).rotate is None:
+    if identity is not None and identity.state == READY and inventory.tag(identity.tag_id).due is None:
         raise InventoryError(
             f"This board is tag {identity.tag_id} and ready.",
             "another board, or `tagsmith flash --yes` for this one alone",
@@ -120,13 +122,15 @@ def provision_board(
     new_id: Callable[[], int],
     *,
     again: str | None = None,
+    change: Change | None = None,
     limits: Limits | None = None,
     on_progress: ShowProgress = silent,
 ) -> Done:
     """Give a board its identity and test it. The board stays at its prompt; restart it to let the tag run.
 
     found: what `identify` said of it. new_id: gives the id for a board that has none in this inventory. again: why a
-    tag that works shall get a new key. Raises BoardError, CheckError (what was written does not read back),
+    tag that works shall get a new key. change: what it shall be from then on, where it shall be something else. Raises
+    BoardError, CheckError (what was written does not read back),
     InventoryError (refused). A failed self test is no error: see `Done.passed`.
     """
     limits = limits or Limits()
@@ -134,23 +138,27 @@ def provision_board(
         raise BoardError("The board has MicroPython but not the tag's firmware.", "`tagsmith flash` on this port")
     known = known_as(board, found, inventory)
     if known is not None and known.state != REVOKED:
-        again = again or inventory.tag(known.tag_id).rotate
+        again = again or inventory.tag(known.tag_id).due
     step = _step(inventory, found, known, again)
     tag_id, generation = step.tag_id, step.generation
     if step.action == CHECK and tag_id is not None:
-        if _reads_back(board, inventory.provision_of(tag_id, generation)):
+        written = inventory.provision_of(tag_id, generation)
+        if _reads_back(board, written._replace(generation=found.generation or 0)):
             if inventory.state_of(tag_id, generation) == WRITTEN:
                 inventory.move(tag_id, generation, VERIFIED, "found on the board")
             return _tested(board, inventory, tag_id, generation, found.chip, False, limits, on_progress)
-        generation += 1
+        generation = max(generation, known.raised_to if known else 0) + 1
     if tag_id is None:
         tag_id = new_id()
         newest = inventory.newest(tag_id)
         if newest is not None:  # a tag from elsewhere: its board may be ahead of what was imported
             carried = found.generation if found.tag_id == tag_id else None
-            generation = max(newest.generation, carried or 0) + 1
+            generation = max(newest.raised_to, carried or 0) + 1
     on_progress("write", 0.0)
-    provision = inventory.begin(tag_id, generation, found.chip, again or "")
+    with store.transaction(inventory.connection):
+        if change is not None:
+            inventory.change(tag_id, change, again or "")
+        provision = inventory.begin(tag_id, generation, found.chip, again or "")
     board.run("store", [encode_provision(provision), make_counter(generation, 0)])
     on_progress("write", 0.5)
     if not _reads_back(board, provision):

@@ -13,78 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tagsmith.errors import InventoryError, TrustError
+from tagsmith.schema import EDITION, SCHEMA, migrate
 
 APPLICATION_ID = 0x54614753  # "TaGS": tells our file from any other SQLite file
-EDITION = 1
 BUSY_TIMEOUT_MS = 30_000  # fifty ports write through one file, each for a millisecond
 UNSURE = "unsure:"  # in `bench`: with the first of some ids that may be on tags unknown here; its value is the last one
-
-# A row of `identity` is one key: it is given to one board, at most once, and never changes or goes away.
-SCHEMA = """
-CREATE TABLE bench (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE tag (
-    tag_id INTEGER PRIMARY KEY CHECK (tag_id BETWEEN 0 AND 4294967295),
-    board TEXT NOT NULL,
-    company_id INTEGER NOT NULL CHECK (company_id BETWEEN 0 AND 65535),
-    settings TEXT NOT NULL,
-    reference TEXT NOT NULL,
-    created_s INTEGER NOT NULL,
-    rotate TEXT
-) STRICT;
-CREATE TABLE identity (
-    tag_id INTEGER NOT NULL REFERENCES tag,
-    generation INTEGER NOT NULL CHECK (generation BETWEEN 0 AND 255),
-    root_key BLOB NOT NULL UNIQUE CHECK (length(root_key) = 16),
-    state TEXT NOT NULL,
-    chip TEXT,
-    changed_s INTEGER NOT NULL,
-    PRIMARY KEY (tag_id, generation)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX identity_of_chip ON identity (chip);
-CREATE TABLE calibration (
-    tag_id INTEGER NOT NULL REFERENCES tag,
-    quantity TEXT NOT NULL,
-    reference TEXT NOT NULL,
-    measured_on TEXT NOT NULL,
-    certificate TEXT NOT NULL,
-    deviation REAL,
-    noted_s INTEGER NOT NULL
-) STRICT;
-CREATE INDEX calibration_of_tag ON calibration (tag_id);
-CREATE TABLE job (
-    batch TEXT NOT NULL,
-    line INTEGER NOT NULL,
-    board TEXT NOT NULL,
-    company_id INTEGER NOT NULL,
-    settings TEXT NOT NULL,
-    reference TEXT NOT NULL,
-    state TEXT NOT NULL,
-    tag_id INTEGER REFERENCES tag,
-    chip TEXT,
-    attempts INTEGER NOT NULL,
-    result TEXT NOT NULL,
-    changed_s INTEGER NOT NULL,
-    PRIMARY KEY (batch, line)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE audit (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    at_s INTEGER NOT NULL,
-    who TEXT NOT NULL,
-    action TEXT NOT NULL,
-    tag_id INTEGER,
-    generation INTEGER,
-    detail TEXT NOT NULL
-) STRICT;
-CREATE INDEX audit_of_tag ON audit (tag_id);
-CREATE TRIGGER audit_stays_u BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
-CREATE TRIGGER audit_stays_d BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
-CREATE TRIGGER tag_stays BEFORE DELETE ON tag BEGIN SELECT RAISE(ABORT, 'an id is never given back'); END;
-CREATE TRIGGER key_stays_d BEFORE DELETE ON identity BEGIN SELECT RAISE(ABORT, 'a key is never forgotten'); END;
-CREATE TRIGGER key_stays_u BEFORE UPDATE OF tag_id, generation, root_key ON identity
-BEGIN SELECT RAISE(ABORT, 'a key never changes'); END;
-CREATE TRIGGER chip_stays BEFORE UPDATE OF chip ON identity WHEN OLD.chip IS NOT NULL AND NEW.chip IS NOT OLD.chip
-BEGIN SELECT RAISE(ABORT, 'a key never moves to another board'); END;
-"""
 
 
 def create(path: Path, first_id: int, last_id: int) -> None:
@@ -115,7 +48,8 @@ def create(path: Path, first_id: int, last_id: int) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """An open inventory, in autocommit mode; use `transaction` for more than one statement.
+    """An open inventory, in autocommit mode; use `transaction` for more than one statement. One of an earlier edition
+    is brought to this one first, in one transaction.
 
     Raises InventoryError for a file that is missing, of another kind or edition, or a backup, TrustError for one that
     other users may read.
@@ -133,6 +67,9 @@ def connect(path: Path) -> sqlite3.Connection:
                 f"{path} is a backup, which does not know what came after it.",
                 "`tagsmith inventory restore`, which asks for the first id that is surely unused",
             )
+        if _edition(connection) != EDITION:
+            with transaction(connection):
+                migrate(connection)
     except sqlite3.Error as error:
         connection.close()
         raise _cannot_read(path, error) from None
@@ -143,14 +80,14 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def open_any(path: Path) -> sqlite3.Connection:
-    """An open inventory or backup; the edition is checked. Raises InventoryError."""
+    """An open inventory or backup, of this edition or an earlier one, as it is. Raises InventoryError."""
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
     except sqlite3.Error as error:
         raise _cannot_read(path, error) from None
     try:
         kind = connection.execute("PRAGMA application_id").fetchone()[0]
-        edition = connection.execute("PRAGMA user_version").fetchone()[0]
+        edition = _edition(connection)
         is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         if kind != APPLICATION_ID and not is_empty:
             raise InventoryError(f"{path} is not an inventory of tagsmith.", "the file that `inventory init` made")
@@ -159,10 +96,9 @@ def open_any(path: Path) -> sqlite3.Connection:
                 f"{path} was begun and never finished; no tag is in it.",
                 "delete it, and `tagsmith inventory init` once more",
             )
-        if edition != EDITION:
+        if edition > EDITION:
             raise InventoryError(
-                f"{path} is of edition {edition}; this tagsmith knows edition {EDITION}.",
-                "a newer tagsmith" if edition > EDITION else "the tagsmith that wrote it, then `inventory backup`",
+                f"{path} is of edition {edition}; this tagsmith knows editions up to {EDITION}.", "a newer tagsmith"
             )
         connection.execute("PRAGMA synchronous = FULL")  # a key on a board whose row was lost would be lost for good
         connection.execute("PRAGMA foreign_keys = ON")
@@ -178,7 +114,10 @@ def open_any(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All statements within, or none; it is on the disk when the block has ended."""
+    """All statements within, or none; it is on the disk when the block has ended. One within another is part of it."""
+    if connection.in_transaction:
+        yield
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -235,6 +174,10 @@ def _go_on_at(connection: sqlite3.Connection, next_id: int) -> None:
     connection.execute("UPDATE bench SET value = ? WHERE name = 'next_id'", (next_id,))
     if next_id > known:
         connection.execute("INSERT OR REPLACE INTO bench VALUES (?, ?)", (f"{UNSURE}{known}", next_id - 1))
+
+
+def _edition(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _remove(path: Path) -> None:

@@ -30,12 +30,13 @@ from tagsmith.commands.sources import Firmware, Json, content, firmware_files, w
 from tagsmith.errors import BatchError, FileError, PortError
 from tagsmith.flash import DEFAULT_BAUD, FlashPlan, plan_flash
 from tagsmith.identity import readable_id
-from tagsmith.inventory import Inventory, Order
+from tagsmith.inventory import Inventory
 from tagsmith.jobs import Batch, Job
 from tagsmith.label import SHEETS, Label, pdf
 from tagsmith.orders import OrderFault, csv_text, parse_orders
 from tagsmith.output import result, shown
 from tagsmith.rawrepl import BAUD
+from tagsmith.records import Order
 
 Name = Annotated[str | None, typer.Option("--name", help="What it is resumed by; default: the file's name.")]
 BatchName = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's name.")]

@@ -10,8 +10,8 @@ import typer
 from tagsmith.errors import BenchError
 from tagsmith.firmware_rules import check_board, parse_setting
 from tagsmith.identity import parse_id, readable_id
-from tagsmith.inventory import Order
-from tagsmith.orders import TEST_COMPANY_ID, check_reference
+from tagsmith.orders import DEFAULT_BOARD, TEST_COMPANY_ID, check_reference
+from tagsmith.records import Change, Order
 from tagsmith.selftest import Limits, Verdict
 
 DEFAULT_COMPANY_ID = f"0x{TEST_COMPANY_ID:04X}"
@@ -25,10 +25,19 @@ InventoryFile = Annotated[
 ]
 Baud = Annotated[int, typer.Option("--baud", min=9600, help="Speed of the board's console.")]
 Why = Annotated[str, typer.Option("--why", help="A word for the audit log.")]
-Reference = Annotated[str, typer.Option("--reference", help="What the customer calls it; stands on the label.")]
-BoardName = Annotated[str, typer.Option("--board", help="How the tag is wired: a board file of the firmware.")]
+TagArgument = Annotated[str, typer.Argument(metavar="TAG", help="A tag id: a number, or as on its label.")]
+TagArguments = Annotated[list[str], typer.Argument(metavar="TAG...", help="Tag ids, as numbers or as on labels.")]
+# None where it is not said: a new tag takes the default, one that exists stays as it is.
+Reference = Annotated[str | None, typer.Option("--reference", help="What the customer calls it; stands on the label.")]
+BoardName = Annotated[
+    str | None,
+    typer.Option("--board", help=f"How the tag is wired: a board file of the firmware. Default: {DEFAULT_BOARD}."),
+]
 CompanyId = Annotated[
-    str, typer.Option("--company-id", help="Bluetooth company id in its beacons; 0xFFFF is for tests only.")
+    str | None,
+    typer.Option(
+        "--company-id", help=f"Bluetooth company id in its beacons. Default: {DEFAULT_COMPANY_ID}, for tests only."
+    ),
 ]
 SettingOptions = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the firmware; may be repeated.")
@@ -49,14 +58,32 @@ def tag_id_of(text: str) -> int:
     return parsed(parse_id, text)
 
 
-def order_of(board: str, company_id: str, settings: list[str] | None, reference: str) -> Order:
-    """An order from command-line options. Raises typer.BadParameter."""
-    values: dict[str, int | bool | str] = {}
+def change_of(
+    board: str | None,
+    company_id: str | None,
+    settings: list[str] | None,
+    reference: str | None,
+    unset: list[str] | None = None,
+) -> Change:
+    """What command-line options say that a tag shall be. Raises typer.BadParameter."""
+    values: dict[str, int | bool | str | None] = {}
     for setting in settings or []:
         name, _, value = setting.partition("=")
         values[name] = parsed(partial(parse_setting, name), value)
-    number = company_id_of(company_id)
-    return Order(parsed(check_board, board), number, values, parsed(check_reference, reference))
+    values |= dict.fromkeys(unset or [])
+    return Change(
+        None if board is None else parsed(check_board, board),
+        None if company_id is None else company_id_of(company_id),
+        values,
+        None if reference is None else parsed(check_reference, reference),
+    )
+
+
+def order_of(change: Change) -> Order:
+    """An order for a new tag; what is not said takes its default."""
+    settings = {name: value for name, value in change.settings.items() if value is not None}
+    company_id = TEST_COMPANY_ID if change.company_id is None else change.company_id
+    return Order(change.board or DEFAULT_BOARD, company_id, settings, change.reference or "")
 
 
 def company_id_of(text: str) -> int:

@@ -8,7 +8,6 @@ import typer
 from tagsmith.board_files import dump as dump_files
 from tagsmith.board_files import wipe as wipe_board
 from tagsmith.commands.bench_options import (
-    DEFAULT_COMPANY_ID,
     DEFAULT_GNSS_S,
     DEFAULT_INVENTORY,
     Baud,
@@ -19,6 +18,7 @@ from tagsmith.commands.bench_options import (
     Reference,
     SettingOptions,
     Why,
+    change_of,
     end_with,
     limits_of,
     order_of,
@@ -29,12 +29,13 @@ from tagsmith.commands.bench_options import (
 )
 from tagsmith.commands.sources import Json, PortArgument
 from tagsmith.errors import CheckError, InventoryError
-from tagsmith.inventory import Inventory, Order
+from tagsmith.inventory import Inventory
 from tagsmith.lifecycle import READY, REVOKED
 from tagsmith.orders import DEFAULT_BOARD, TEST_COMPANY_ID
 from tagsmith.output import note, progress, result
 from tagsmith.provision import identify, known_as, provision_board, run_selftest
 from tagsmith.rawrepl import BAUD, board_on
+from tagsmith.records import Change, TagRow
 
 
 def register(app: typer.Typer) -> None:
@@ -48,9 +49,9 @@ def register(app: typer.Typer) -> None:
 
 def provision(
     port: PortArgument,
-    board: BoardName = DEFAULT_BOARD,
-    reference: Reference = "",
-    company_id: CompanyId = DEFAULT_COMPANY_ID,
+    board: BoardName = None,
+    reference: Reference = None,
+    company_id: CompanyId = None,
     setting: SettingOptions = None,
     tag: Annotated[
         str | None, typer.Option("--id", help="An id that was planned or imported; default: the bench's next one.")
@@ -65,15 +66,16 @@ def provision(
 ) -> None:
     """Make the board on PORT a tag: identity written, read back, every part tested, noted in the inventory.
 
-    A board whose last attempt was interrupted goes on where it was. Afterwards the tag starts by itself.
+    A board whose last attempt was interrupted goes on where it was. Afterwards the tag starts by itself. With --again
+    the other options say what the tag shall be from now on; what they do not name stays.
     """
-    order = order_of(board, company_id, setting, reference)
+    change = change_of(board, company_id, setting, reference)
     wanted = None if tag is None else tag_id_of(tag)
     with Inventory(inventory) as stock:
 
         def new_id() -> int:
             if wanted is None or not stock.has(wanted):
-                return stock.new_tag(order, wanted)
+                return stock.new_tag(order_of(change), wanted)
             newest = stock.newest(wanted)
             if newest is not None and newest.chip is None and newest.state != REVOKED and not again:
                 raise InventoryError(
@@ -96,9 +98,19 @@ def provision(
                     f"without --id, or `tagsmith inventory revoke {known.tag_id}` first",
                 )
             tag_id = known.tag_id if known is not None and known.state != REVOKED else wanted
-            if known is None or known.state != READY or again or stock.tag(known.tag_id).rotate:
-                _check_kept(stock, tag_id, order)
-            done = provision_board(live, found, stock, new_id, again=again, limits=limits_of(gnss_s), on_progress=show)
+            row = stock.tag(tag_id) if tag_id is not None and stock.has(tag_id) else None
+            if row is not None and not again and (row.state != READY or row.due):
+                _check_kept(row, change)
+            done = provision_board(
+                live,
+                found,
+                stock,
+                new_id,
+                again=again,
+                change=change if row is not None and again else None,
+                limits=limits_of(gnss_s),
+                on_progress=show,
+            )
             if done.passed:
                 live.restart()
         row = stock.tag(done.tag_id)
@@ -122,22 +134,19 @@ def provision(
         end_with(error, as_json=json)
 
 
-def _check_kept(stock: Inventory, tag_id: int | None, order: Order) -> None:
-    """A tag keeps what it was entered with. Raises InventoryError where an option says something else."""
-    if tag_id is None or not stock.has(tag_id):
-        return
-    row = stock.tag(tag_id)
+def _check_kept(row: TagRow, change: Change) -> None:
+    """Without --again a tag keeps what it is. Raises InventoryError where an option says something else."""
     differs = {
-        "--board": order.board not in (DEFAULT_BOARD, row.board),
-        "--company-id": order.company_id not in (TEST_COMPANY_ID, row.company_id),
-        "--reference": order.reference not in ("", row.reference),
-        "--set": not order.settings.items() <= row.settings.items(),
+        "--board": change.board not in (None, row.board),
+        "--company-id": change.company_id not in (None, row.company_id),
+        "--reference": change.reference not in (None, row.reference),
+        "--set": not change.settings.items() <= row.settings.items(),
     }
     options = ", ".join(option for option, is_other in differs.items() if is_other)
     if options:
         raise InventoryError(
-            f"T{tag_name(tag_id)[1:]} is entered with another {options}, and keeps it.",
-            f"the same without {options}; for another kind of tag `tagsmith inventory revoke {tag_id}` and a new id",
+            f"T{tag_name(row.tag_id)[1:]} is entered with another {options}.",
+            f'the same without {options}, or with --again "why" to make it that from now on',
         )
 
 
@@ -160,7 +169,7 @@ def whoami(port: PortArgument, baud: Baud = BAUD, json: Json = False) -> None:
 
 def selftest(
     port: PortArgument,
-    board: BoardName = DEFAULT_BOARD,
+    board: BoardName = None,
     gnss_s: GnssSeconds = DEFAULT_GNSS_S,
     baud: Baud = BAUD,
     json: Json = False,
@@ -168,7 +177,7 @@ def selftest(
     """Test every part of the board on PORT, and change nothing: flash, memory, climate, battery, GNSS, radio."""
     with board_on(port, baud) as live, progress(as_json=json) as show:
         found = identify(live)
-        verdicts = run_selftest(live, found.board or board, limits_of(gnss_s), show)
+        verdicts = run_selftest(live, found.board or board or DEFAULT_BOARD, limits_of(gnss_s), show)
         live.restart()
     result({"chip": found.chip, "parts": verdict_values(verdicts)}, verdict_lines(verdicts), as_json=json)
     if not all(verdict.passed for verdict in verdicts):

@@ -1,47 +1,46 @@
-"""`tagsmith inventory ...`: which tags there are, their keys for hubs, their history, and copies of it all."""
+"""`tagsmith inventory ...`: which tags there are, and their history."""
 
-import time
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tagsmith import store
+from tagsmith.calibration import calibrations
+from tagsmith.commands import copies, keyrings, lives
 from tagsmith.commands.bench_options import (
-    DEFAULT_COMPANY_ID,
     DEFAULT_INVENTORY,
     BoardName,
     CompanyId,
     InventoryFile,
     Reference,
     SettingOptions,
-    Why,
+    TagArgument,
+    change_of,
     order_of,
     parsed,
     tag_id_of,
     tag_name,
 )
 from tagsmith.commands.sources import Json, content, write
-from tagsmith.errors import FileError, InventoryError
+from tagsmith.errors import FileError
 from tagsmith.identity import TAG_ID_MAX, readable_id
-from tagsmith.inventory import Calibration, Inventory, TagRow
-from tagsmith.lifecycle import MAY_BE_HEARD, MOVES
-from tagsmith.orders import DEFAULT_BOARD, OrderFault, csv_text, parse_tags
+from tagsmith.imports import add_imported
+from tagsmith.inventory import Inventory
+from tagsmith.lifecycle import MOVES
+from tagsmith.orders import OrderFault, csv_text, parse_tags
 from tagsmith.output import result
-from tagwire.keyring import write_keyring
-from tagwire.session import EPOCH_DAY_S, EPOCH_FOREVER
+from tagsmith.records import TagRow
 
-DAYS_MAX = 36_500  # what a keyring can carry is far beyond
-QUANTITIES = ("temperature", "humidity", "battery")
 Ids = Annotated[str, typer.Option("--ids", metavar="FIRST-LAST", help="Ids that no other bench gives out.")]
-TagArgument = Annotated[str, typer.Argument(metavar="TAG", help="A tag id: a number, or as on its label.")]
-TagsOption = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Only this tag; may be repeated.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds this group's commands."""
-    group = typer.Typer(no_args_is_help=True, help="The inventory: list, search, export, revoke, rotate, back up.")
+    group = typer.Typer(
+        no_args_is_help=True, help="The inventory: list, search, export, change, calibrate, rotate, revoke, back up."
+    )
     for name, command in (
         ("init", init),
         ("range", set_range),
@@ -49,15 +48,11 @@ def register(app: typer.Typer) -> None:
         ("list", list_tags),
         ("show", show),
         ("log", log),
-        ("export", export),
-        ("revoke", revoke),
-        ("rotate", rotate),
         ("import", import_tags),
-        ("calibrate", calibrate),
-        ("backup", backup),
-        ("restore", restore),
     ):
         group.command(name)(command)
+    for part in (lives, keyrings, copies):
+        part.register(group)
     app.add_typer(group, name="inventory")
 
 
@@ -85,16 +80,16 @@ def set_range(ids: Ids, inventory: InventoryFile = DEFAULT_INVENTORY, json: Json
 
 
 def plan(
-    board: BoardName = DEFAULT_BOARD,
-    reference: Reference = "",
-    company_id: CompanyId = DEFAULT_COMPANY_ID,
+    board: BoardName = None,
+    reference: Reference = None,
+    company_id: CompanyId = None,
     setting: SettingOptions = None,
     tag: Annotated[str | None, typer.Option("--id", help="This id; default: the next one.")] = None,
     inventory: InventoryFile = DEFAULT_INVENTORY,
     json: Json = False,
 ) -> None:
     """Set an id aside for a tag that is made later, with `tagsmith provision --id`."""
-    order = order_of(board, company_id, setting, reference)
+    order = order_of(change_of(board, company_id, setting, reference))
     wanted = None if tag is None else tag_id_of(tag)
     with Inventory(inventory) as stock:
         tag_id = stock.new_tag(order, wanted)
@@ -106,7 +101,7 @@ def _day(unix_s: int | None) -> str:
 
 
 def _values(row: TagRow) -> dict[str, object]:
-    return {**row._asdict(), "label": readable_id(row.tag_id)}
+    return {**row._asdict(), "label": readable_id(row.tag_id), "due": row.due}
 
 
 def _cells(row: TagRow) -> list[object]:
@@ -146,7 +141,7 @@ def show(tag: TagArgument, inventory: InventoryFile = DEFAULT_INVENTORY, json: J
     tag_id = tag_id_of(tag)
     with Inventory(inventory) as stock:
         row = stock.tag(tag_id)
-        calibrations = stock.calibrations(tag_id)
+        measured = calibrations(stock, tag_id)
         audit = list(stock.audit(tag_id))
     settings = ", ".join(f"{name} = {value}" for name, value in row.settings.items()) or "all by default"
     lines = [
@@ -156,9 +151,9 @@ def show(tag: TagArgument, inventory: InventoryFile = DEFAULT_INVENTORY, json: J
         f"  company id  0x{row.company_id:04X}",
         f"  settings    {settings}",
     ]
-    if row.rotate is not None:
-        lines.append(f"  rotate      the next time it is on a bench: {row.rotate}")
-    for item in calibrations:
+    if row.due is not None:
+        lines.append(f"  due         on a bench: {row.due}")
+    for item in measured:
         deviation = "" if item.deviation is None else f", deviation {item.deviation:+g}"
         lines.append(
             f"  calibrated  {item.measured_on} {item.quantity} against {item.reference}, certificate {item.certificate}"
@@ -167,7 +162,7 @@ def show(tag: TagArgument, inventory: InventoryFile = DEFAULT_INVENTORY, json: J
     lines += [f"  {_day(item.at_s)}  {item.who}  {item.action}  {item.detail}" for item in audit]
     values = {
         **_values(row),
-        "calibrations": [item._asdict() for item in calibrations],
+        "calibrations": [item._asdict() for item in measured],
         "audit": [item._asdict() for item in audit],
     }
     result(values, "\n".join(lines), as_json=json)
@@ -183,82 +178,6 @@ def log(inventory: InventoryFile = DEFAULT_INVENTORY, json: Json = False) -> Non
         for row in rows
     ]
     result({"audit": [row._asdict() for row in rows]}, "\n".join(lines), as_json=json)
-
-
-def export(
-    keyring: Annotated[Path, typer.Argument(help="The keyring to write, JSON lines, readable by its owner only.")],
-    tag: TagsOption = None,
-    days: Annotated[
-        int | None, typer.Option("--days", min=1, max=DAYS_MAX, help="The hub forgets the keys after so long.")
-    ] = None,
-    hub_id: Annotated[
-        int | None,
-        typer.Option(
-            "--hub-id", min=0, max=0xFFFFFFFF, help="The one hub it is for: lets that hub connect to the tags too."
-        ),
-    ] = None,
-    epoch: Annotated[
-        int | None,
-        typer.Option(
-            "--epoch",
-            min=0,
-            max=EPOCH_FOREVER,
-            help="Last Unix day (Unix time / 86,400) on which the hub may connect; default: that of --days, or no end.",
-        ),
-    ] = None,
-    inventory: InventoryFile = DEFAULT_INVENTORY,
-    json: Json = False,
-) -> None:
-    """Write a keyring for hubs: derived keys only, of every tag that may be heard; never a root key.
-
-    With --hub-id it is for one hub alone and holds the keys with which that hub fetches what it did not hear.
-    """
-    if epoch is not None and hub_id is None:
-        raise typer.BadParameter("--epoch is about a hub's key: give --hub-id too")
-    expires_s = None if days is None else int(time.time()) + days * 86400
-    if epoch is None:
-        epoch = EPOCH_FOREVER if expires_s is None else min(expires_s // EPOCH_DAY_S, EPOCH_FOREVER)
-    with Inventory(inventory) as stock:
-        wanted = None if tag is None else [tag_id_of(text) for text in tag]
-        for tag_id in wanted or []:
-            if (state := stock.tag(tag_id).state) not in MAY_BE_HEARD:
-                raise InventoryError(f"T{tag_name(tag_id)[1:]} is {state}: no hub gets a key of it.", "without it")
-        entries = stock.keyring(wanted, expires_s, None if hub_id is None else (hub_id, epoch))
-    try:
-        write_keyring(keyring, entries)
-    except OSError as error:
-        raise FileError(f"{keyring} cannot be written: {error.strerror}.", "another folder") from None
-    values: dict[str, object] = {"keyring": str(keyring), "tags": len(entries)}
-    text = f"{keyring}: {len(entries)} tags"
-    if hub_id is not None:
-        values |= {"hub_id": hub_id, "epoch": epoch}
-        text += f", for hub {hub_id} alone"
-    result(values, text, as_json=json)
-
-
-def revoke(
-    tag: TagArgument, why: Why = "revoked", inventory: InventoryFile = DEFAULT_INVENTORY, json: Json = False
-) -> None:
-    """Leave a tag out of every keyring from now on, lost or stolen as it is. Its id is never given out again."""
-    tag_id = tag_id_of(tag)
-    with Inventory(inventory) as stock:
-        stock.revoke(tag_id, why)
-    text = f"{tag_name(tag_id)} is revoked; hubs believe it until they have a new keyring"
-    result({"tag_id": tag_id, "state": "revoked"}, text, as_json=json)
-
-
-def rotate(
-    tag: Annotated[list[str], typer.Argument(metavar="TAG...", help="Tag ids, as numbers or as on labels.")],
-    why: Why = "rotated",
-    inventory: InventoryFile = DEFAULT_INVENTORY,
-    json: Json = False,
-) -> None:
-    """Mark tags for a new key: `provision` and `batch` give it the next time they are on a bench."""
-    tag_ids = [tag_id_of(text) for text in tag]
-    with Inventory(inventory) as stock:
-        for tag_id in tag_ids:
-            stock.rotate(tag_id, why)
-    result({"tag_ids": tag_ids}, f"{len(tag_ids)} tags get new keys the next time they are here", as_json=json)
 
 
 def import_tags(
@@ -279,68 +198,5 @@ def import_tags(
     except OrderFault as fault:
         raise FileError(f"{file}, {fault}.", "correct it; nothing was imported") from None
     with Inventory(inventory) as stock:
-        stock.add_imported(rows)
+        add_imported(stock, rows)
     result({"imported": len(rows)}, f"{len(rows)} tags from {file}", as_json=json)
-
-
-def calibrate(
-    tag: TagArgument,
-    quantity: Annotated[str, typer.Option(help="temperature, humidity or battery.")],
-    reference: Annotated[str, typer.Option(help="The instrument it was compared with, and its number.")],
-    certificate: Annotated[str, typer.Option(help="The certificate's number.")],
-    measured_on: Annotated[str, typer.Option("--on", metavar="YYYY-MM-DD", help="Day of the comparison.")],
-    deviation: Annotated[float | None, typer.Option(help="Tag minus reference, in °C, % RH or mV.")] = None,
-    inventory: InventoryFile = DEFAULT_INVENTORY,
-    json: Json = False,
-) -> None:
-    """Note that a tag was compared with a reference. The record stays with the tag; its readings are not changed."""
-    if quantity not in QUANTITIES:
-        raise typer.BadParameter(f"{quantity!r} is none of {', '.join(QUANTITIES)}")
-    record = Calibration(
-        tag_id_of(tag),
-        quantity,
-        reference,
-        parsed(date.fromisoformat, measured_on).isoformat(),
-        certificate,
-        deviation,
-    )
-    with Inventory(inventory) as stock:
-        stock.add_calibration(record)
-    result(record._asdict(), f"{tag_name(record.tag_id)}: {quantity} noted", as_json=json)
-
-
-def backup(
-    file: Annotated[Path, typer.Argument(help="The copy to write; keep it where only you can read it.")],
-    inventory: InventoryFile = DEFAULT_INVENTORY,
-    json: Json = False,
-) -> None:
-    """Copy the inventory while others work with it. The copy holds every key, and cannot be used by mistake."""
-    with Inventory(inventory) as stock:
-        store.copy(stock.connection, file, backup=True)
-        stock.note("backup", None, str(file))
-    result({"backup": str(file)}, f"{file}: written", as_json=json)
-
-
-def restore(
-    file: Annotated[Path, typer.Argument(help="A backup.")],
-    next_id: Annotated[int, typer.Option(min=0, max=TAG_ID_MAX, help="First id that is surely on no tag.")],
-    inventory: InventoryFile = DEFAULT_INVENTORY,
-    json: Json = False,
-) -> None:
-    """Make the inventory from a backup, where it was lost.
-
-    The backup does not know which ids were given out after it. Look at your labels: --next-id is above the last one.
-    """
-    if not file.is_file():
-        raise FileError(f"There is no file {file}.", "the name that `inventory backup` was given")
-    source = store.open_any(file)
-    try:
-        known = source.execute("SELECT value FROM bench WHERE name = 'next_id'").fetchone()[0]
-        if next_id < known:
-            raise FileError(f"The backup itself gave out ids up to {known - 1}.", f"--next-id {known} or more")
-        store.copy(source, inventory, backup=False, next_id=next_id)
-    finally:
-        source.close()
-    with Inventory(inventory) as stock:
-        stock.note("restore", None, f"{file}, next id {next_id}")
-    result({"inventory": str(inventory), "next_id": next_id}, f"{inventory}: restored from {file}", as_json=json)

@@ -27,6 +27,7 @@ from tagsmith.commands.bench_options import (
 )
 from tagsmith.commands.sources import Json, PortArgument
 from tagsmith.errors import FileError
+from tagsmith.hub_keys import keyring as keys_for_hubs
 from tagsmith.inventory import Inventory
 from tagsmith.rawrepl import BAUD
 from tagwire.beacon import parse_header
@@ -189,7 +190,7 @@ def _entries(keyring: Path | None, inventory: Path) -> list[KeyringEntry]:
         if not inventory.is_file():
             return []
         with Inventory(inventory) as stock:
-            return stock.keyring()
+            return keys_for_hubs(stock)
     try:
         return list(load_keyring(keyring).values())
     except OSError as error:
