@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import batches, beacons, demo, firmware, flashing, gateway, history, provisioning
+from benchmarks import batches, beacons, demo, firmware, flashing, gateway, history, provisioning, simulation
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
@@ -26,6 +26,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "firmware": firmware.figures,
     "demo": demo.figures,
     "gateway": gateway.figures,
+    "simulation": simulation.figures,
     "flash": flashing.figures,
     "provision": provisioning.figures,
 }

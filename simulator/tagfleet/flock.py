@@ -30,7 +30,8 @@ _STREAM_TEMPERATURE, _STREAM_HUMIDITY, _STREAM_BATTERY = 23, 25, 27  # normal() 
 
 class Samples(NamedTuple):
     """Some samples, one a row, ordered by time: the tags' indices in the flock, their ids, the samples' counters, when
-    they were made (Unix microseconds), what the sensors said, and the bytes: uint8[n, 24] and uint8[n, 31]."""
+    they were made (Unix microseconds), what the sensors said, the bytes (uint8[n, 24] and uint8[n, 31]), and the tags'
+    indices in the world."""
 
     tags: Ints
     tag_ids: Ints
@@ -39,6 +40,7 @@ class Samples(NamedTuple):
     readings: ReadingColumns
     beacons: Bytes2D
     adv_data: Bytes2D
+    world_tags: Ints
 
 
 class Flock:
@@ -98,6 +100,7 @@ class Flock:
             readings,
             beacons,
             advertisements(self._company_id, beacons),
+            self._world_index[tags],
         )
 
 

@@ -22,6 +22,29 @@ class Heard(NamedTuple):
     addresses: Bytes2D
     adv_data: Bytes2D
 
+    @staticmethod
+    def empty() -> "Heard":
+        """No report."""
+        none = np.empty(0, np.int64)
+        return Heard(none, none, none, none, none, none, np.empty((0, 6), np.uint8), np.empty((0, 31), np.uint8))
+
+    @staticmethod
+    def joined(parts: "list[Heard]") -> "Heard":
+        """All of some parts, in order."""
+        parts = [part for part in parts if len(part.hubs)]
+        if len(parts) < 2:
+            return parts[0] if parts else Heard.empty()
+        return Heard(
+            np.concatenate([part.hubs for part in parts]),
+            np.concatenate([part.tags for part in parts]),
+            np.concatenate([part.tag_ids for part in parts]),
+            np.concatenate([part.counters for part in parts]),
+            np.concatenate([part.t_us for part in parts]),
+            np.concatenate([part.rssi_dbm for part in parts]),
+            np.concatenate([part.addresses for part in parts]),
+            np.concatenate([part.adv_data for part in parts]),
+        )
+
     def of_hubs(self) -> dict[int, "Heard"]:
         """The reports of each hub that has any, each in order."""
         order = np.argsort(self.hubs, kind="stable")

@@ -57,6 +57,15 @@ class World:
         """How many places tags can be at: the trucks, then the depots."""
         return len(self.tours.period_s)
 
+    @property
+    def trucks(self) -> int:
+        """How many of the places are trucks: the first ones."""
+        return int((np.diff(self.tours.distances_m, axis=1) > 0).any(axis=1).sum())
+
+    def docked(self, t_s: float) -> Ints:
+        """For each truck the depot (a place) at which it loads at that time, -1 for one that does not."""
+        return np.full(self.trucks, -1)
+
     def places_of(self, tags: Ints, t_s: Floats) -> Ints:
         """The place of each of `tags` at its time: a truck's or depot's index, -1 where no hub will ever come by."""
         return self.truck_of_tag[tags]

@@ -1,0 +1,43 @@
+"""The simulator's own speed: the world, the air, and what a tag of the flock costs in memory."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.figure import Figure
+from tagfleet.air import Air, AirSettings
+from tagfleet.air.experiments import steady
+from tagfleet.world.world import build_world
+
+AIR_TAGS = 50_000
+AIR_SPAN_S = 60
+START_S = 1_774_000_000
+
+
+def figures(runs: int) -> Iterator[Figure]:
+    """air_adverts_per_s."""
+    yield Figure(
+        "air_adverts_per_s",
+        "1/s",
+        "higher",
+        1_000_000,
+        [_air_adverts_per_s() for _ in range(runs)],
+        f"advertising events decided for the hubs in reach, one core: {AIR_TAGS} tags, default settings, 1 s steps",
+    )
+
+
+def _air_adverts_per_s() -> float:
+    samples = steady(AIR_TAGS, AIR_SPAN_S, 1, 1)
+    air = Air(AirSettings(interval_s=float(AIR_SPAN_S)), build_world(1, AIR_TAGS))
+    started = time.perf_counter()
+    first = 0
+    for second in range(AIR_SPAN_S + 1):
+        until_us = (START_S + second) * 1_000_000
+        end = int(np.searchsorted(samples.t_us, until_us, "right"))
+        some = type(samples)(
+            *(c[first:end] for c in samples[:4]), samples.readings, *(c[first:end] for c in samples[5:])
+        )
+        air.hear(some, until_us)
+        first = end
+    return air.events / (time.perf_counter() - started)
