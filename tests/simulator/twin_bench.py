@@ -58,9 +58,10 @@ class Bench:
         self.advertised: list[bytes] = []
         self.supply = supply or PowerSupply()
         self.flash = folder / "flash"
+        self.link = LocalLink()
         self.twin = Twin(
             spec,
-            LocalLink(),
+            self.link,
             self.flash,
             interpreter(),
             time.time,

@@ -226,4 +226,4 @@ class BenchBoard:
                 self._wakes_at_s = (time.time() + answer.sleep_s, answer.cause)
             return
         error, data = answer
-        request.sendall(struct.pack("<iH", error, len(data)) + data)
+        request.sendall(struct.pack("<iHB", error, len(data), 0) + data)

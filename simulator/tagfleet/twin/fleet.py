@@ -12,9 +12,10 @@ from bumble.link import LocalLink
 from tagfleet.twin.counters import sealed_under
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.interpreter import interpreter_available
+from tagfleet.twin.peripheral import Peripheral
 from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.process import TwinProcess
-from tagfleet.twin.radio import Advertiser, HciServer
+from tagfleet.twin.radio import HciServer
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import Advertising, VirtualBoard
 from tagwire.beacon import manufacturer_data
@@ -45,22 +46,27 @@ class Twin:
         flash.write_bytes(spec.image or provisioned_image(provision, spec.first_counter))
         self.tag_id = provision.tag_id
         self.company_id = provision.company_id
-        self.board = VirtualBoard(spec, str(flash.absolute()), self._on_advertising, supply)
+        self._peripheral = Peripheral(link, self.tag_id)
+        self.board = VirtualBoard(spec, str(flash.absolute()), self._on_advertising, supply, self._peripheral.nimble)
         self.process = TwinProcess(f"tag {self.tag_id}", interpreter, self.board, clock)
         self._encrypt = aes128(beacon_key(provision.root_key, provision.generation))
         self._last_counter = spec.first_counter - 1
-        self._advertiser = Advertiser(link, self.tag_id)
         self._clock = clock
         self._on_made = on_made
         self._on_advertised = on_advertised
 
+    @property
+    def address(self) -> bytes:
+        """Its Bluetooth address of this moment, most significant byte first."""
+        return self._peripheral.address()
+
     def silence(self) -> None:
         """Off the air."""
-        self._advertiser.stop()
+        self._peripheral.stop_advertising()
 
     def _on_advertising(self, advertising: Advertising) -> None:
         if advertising.interval_ms is None:
-            self._advertiser.stop()
+            self._peripheral.stop_advertising()
             return
         now_us = int(self._clock() * 1_000_000)
         frame = manufacturer_data(advertising.adv_data, self.company_id)
@@ -69,7 +75,7 @@ class Twin:
                 self._last_counter = sealed_under(self._encrypt, frame, self._last_counter + 1)
                 self._on_made(self.tag_id, self._last_counter, advertising.reading, now_us)
             self._on_advertised(self.tag_id, frame, now_us)
-        self._advertiser.start(advertising.adv_data, advertising.interval_ms)
+        self._peripheral.start_advertising(advertising.adv_data, advertising.interval_ms, advertising.connectable)
 
 
 class TwinFleet:
@@ -158,11 +164,11 @@ class TwinFleet:
         for twin in self.twins.values():
             twin.silence()
 
-    def _on_report(self, tag_id: int, adv_data: bytes) -> None:
-        twin = self.twins.get(tag_id)
+    def _on_report(self, address: bytes, adv_data: bytes) -> None:
+        twin = next((one for one in self.twins.values() if one.address == address), None)
         frame = None if twin is None else manufacturer_data(adv_data, twin.company_id)
-        if frame is not None:
-            self._on_reported(tag_id, frame, int(self._clock() * 1_000_000))
+        if twin is not None and frame is not None:
+            self._on_reported(twin.tag_id, frame, int(self._clock() * 1_000_000))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

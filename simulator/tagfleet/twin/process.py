@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from tagfleet.twin.board import ops
 from tagfleet.twin.virtual_board import HARD_RESET, PWRON_RESET, Halt, VirtualBoard
 
 BOARD_FOLDER = Path(__file__).with_name("board")
@@ -75,6 +76,7 @@ class TwinProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
             writer.close()
+            self._board.stop()
             await asyncio.shield(asyncio.gather(process.wait(), console))
 
     async def _start(self, board_end: int) -> asyncio.subprocess.Process:
@@ -99,11 +101,21 @@ class TwinProcess:
                 payload = await reader.readexactly(length)
             except (asyncio.IncompleteReadError, ConnectionError):
                 return None
+            if op == ops.BLE_WAIT:
+                await self._wait_for_radio(*struct.unpack("<I", payload))
             answer = self._board.handle(op, payload, self._clock())
             if isinstance(answer, Halt):
                 return answer
             error, data = answer
-            writer.write(struct.pack("<iH", error, len(data)) + data)
+            writer.write(struct.pack("<iHB", error, len(data), self._board.radio.has_events) + data)
+
+    async def _wait_for_radio(self, wait_ms: int) -> None:
+        arrived = asyncio.Event()
+        self._board.radio.on_event = arrived.set
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_ms / 1000):
+                if not self._board.radio.has_events:
+                    await arrived.wait()
 
     async def _keep_console(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None

@@ -1,4 +1,8 @@
-"""The twins' side of the air: bumble's virtual link, an advertiser per twin, and HCI over TCP for a gateway."""
+"""The twins' side of the air: bumble's virtual link, an advertiser per twin, and HCI over TCP for a gateway.
+
+The controllers here are bumble's, with what a connection needs and those leave out: a tag that advertises but takes no
+connection, a connection that was lost in the same moment, and an attempt that is given up.
+"""
 
 import asyncio
 import logging
@@ -6,8 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from bumble import hci
-from bumble.controller import Controller
+from bumble import hci, ll
+from bumble.controller import Controller, LegacyAdvertiser
 from bumble.link import LocalLink
 from bumble.transport.common import StreamPacketSource
 
@@ -19,39 +23,120 @@ _REPORT_SUBEVENTS = (
     bytes([hci.HCI_LE_EXTENDED_ADVERTISING_REPORT_EVENT]),
 )
 
-OnReport = Callable[[int, bytes], None]
+ESTABLISH_S = 0.18  # six connection intervals of 30 ms (Vol 6, Part B, 4.5.2)
+
+OnReport = Callable[[bytes, bytes], None]
 
 log = logging.getLogger(__name__)
 
 
+class _Unconnectable(ll.AdvInd):  # type: ignore[misc]
+    """bumble has no reports for ADV_NONCONN_IND. A controller that does not know this class hears an ADV_IND."""
+
+
+class _LegacyAdvertiser(LegacyAdvertiser):  # type: ignore[misc]
+    connectable = False
+
+    def send_advertising_data(self) -> None:
+        if self.enabled:
+            pdu = ll.AdvInd if self.connectable else _Unconnectable
+            self.controller.send_advertising_pdu(pdu(advertiser_address=self.address, data=self.advertising_data))
+
+
+class _TagController(Controller):  # type: ignore[misc]
+    def on_le_connect_ind(self, packet: Any) -> None:
+        if self.le_legacy_advertiser.connectable:
+            super().on_le_connect_ind(packet)
+
+
 class Advertiser:
-    """One twin's controller. Its address is static random (the two top bits set), and its last 4 octets the tag id."""
+    """One twin's controller. Its own address is static random (the two top bits set), its last 4 octets the tag id."""
 
     def __init__(self, link: LocalLink, tag_id: int) -> None:
-        controller = Controller(f"tag {tag_id}", link=link)
-        octets = b"\xc0\x00" + tag_id.to_bytes(4, "big")
-        controller.random_address = hci.Address(octets[::-1], hci.Address.RANDOM_DEVICE_ADDRESS)
-        self._legacy = controller.le_legacy_advertiser
+        self.own_address = b"\xc0\x00" + tag_id.to_bytes(4, "big")
+        self.controller = _TagController(f"tag {tag_id}", link=link)
+        # With extended advertising, bumble's host tells a connection only after an event that ends a set of it.
+        self.controller.le_features &= ~hci.LeFeatureMask.LE_EXTENDED_ADVERTISING
+        self.controller.le_legacy_advertiser = self._legacy = _LegacyAdvertiser(self.controller)
         self._legacy.own_address_type = hci.Address.RANDOM_DEVICE_ADDRESS
-        # bumble emits nothing for non-connectable advertising, so it is connectable here whatever the tag asked for.
-        self._legacy.advertising_type = hci.HCI_LE_Set_Advertising_Parameters_Command.AdvertisingType.ADV_IND
+        self.set_address(self.own_address)
 
-    def start(self, adv_data: bytes, interval_ms: float) -> None:
-        """Advertise from now on, in place of what was advertised before."""
+    @property
+    def address(self) -> bytes:
+        """Most significant byte first."""
+        return bytes(self.controller.random_address)[::-1]
+
+    def set_address(self, address: bytes) -> None:
+        """Another random address, most significant byte first."""
+        self.controller.random_address = hci.Address(address[::-1], hci.Address.RANDOM_DEVICE_ADDRESS)
+
+    def start(self, adv_data: bytes, interval_ms: float, connectable: bool = False) -> None:
+        """Advertise from now on, in place of what was advertised before; ends with a connection."""
         # Set at the controller: by HCI the interval would come out 1.6 times too long (units of 0.625 ms taken for ms).
+        self._legacy.connectable = connectable
         self._legacy.advertising_interval_min = round(interval_ms + ADVERTISING_DELAY_MS)
         self._legacy.advertising_data = adv_data
         self._legacy.start()
+
+    def allow_connections(self) -> None:
+        """What is advertised now is connectable from now on."""
+        self._legacy.connectable = True
 
     def stop(self) -> None:
         """Be silent."""
         self._legacy.stop()
 
 
+class GatewayController(Controller):  # type: ignore[misc]
+    """A gateway's controller, which connects to what takes connections, and says when nobody answered."""
+
+    pending_le_connection: Any
+
+    def on_advertising_pdu(self, pdu: Any) -> None:
+        pending = self.pending_le_connection
+        if isinstance(pdu, _Unconnectable):
+            self.pending_le_connection = None
+        super().on_advertising_pdu(pdu)
+        if isinstance(pdu, _Unconnectable):
+            self.pending_le_connection = pending
+
+    def create_le_connection(self, peer_address: Any) -> None:
+        super().create_le_connection(peer_address)
+        if (connection := self.le_connections.get(peer_address)) is not None:
+            asyncio.get_running_loop().call_later(ESTABLISH_S, self._check, connection)
+
+    def _check(self, connection: Any) -> None:
+        """The other side may have stopped listening before the request reached it; bumble takes it for connected."""
+        peer = self.link.find_le_controller(connection.peer_address)
+        if self.le_connections.get(connection.peer_address) is not connection:
+            return
+        if peer is None or connection.self_address not in peer.le_connections:
+            self.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR)
+
+    def on_hci_le_create_connection_cancel_command(self, command: Any) -> Any:
+        pending, self.pending_le_connection = self.pending_le_connection, None
+        if pending is not None:
+            self.send_hci_packet(
+                hci.HCI_LE_Connection_Complete_Event(
+                    status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+                    connection_handle=0,
+                    role=hci.Role.CENTRAL,
+                    peer_address_type=pending.peer_address.address_type,
+                    peer_address=pending.peer_address,
+                    connection_interval=0,
+                    peripheral_latency=0,
+                    supervision_timeout=0,
+                    central_clock_accuracy=0,
+                )
+            )
+        return super().on_hci_le_create_connection_cancel_command(command)
+
+
 class HciServer:
     """Controllers for gateways: each TCP connection to `port` on the loopback gets one of its own on the link.
 
-    on_report(tag_id, adv_data): an advertising report of an `Advertiser` was written to a gateway.
+    on_report(address, adv_data): an advertising report was written to a gateway; the sender's address, most significant
+    byte first.
     """
 
     def __init__(self, link: LocalLink, on_report: OnReport) -> None:
@@ -91,7 +176,9 @@ class _HciConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
         self._connections.add(self)
-        self._controller = Controller("gateway", self._source, self, self._link, public_address="F0:F0:F0:F0:F0:F0")
+        self._controller = GatewayController(
+            "gateway", self._source, self, self._link, public_address="F0:F0:F0:F0:F0:F0"
+        )
 
     def on_packet(self, packet: bytes) -> None:
         """bumble's sink: what the controller says to the gateway."""
@@ -101,14 +188,16 @@ class _HciConnection(asyncio.Protocol):
             self._transport.abort()
         elif not self._transport.is_closing():
             self._transport.write(packet)
-            for tag_id, adv_data in _reports(packet):
-                self._on_report(tag_id, adv_data)
+            for address, adv_data in _reports(packet):
+                self._on_report(address, adv_data)
 
     def data_received(self, data: bytes) -> None:
         self._source.data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.discard(self)
+        for connection in list(self._controller.le_connections.values()):
+            connection.send_ll_control_pdu(ll.TerminateInd(hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR))
         self._link.remove_controller(self._controller)
 
     def close(self) -> None:
@@ -116,9 +205,9 @@ class _HciConnection(asyncio.Protocol):
             self._transport.abort()
 
 
-def _reports(packet: bytes) -> list[tuple[int, bytes]]:
-    """(tag id, AdvData) of each report in what a controller says to its host."""
+def _reports(packet: bytes) -> list[tuple[bytes, bytes]]:
+    """(address, AdvData) of each report in what a controller says to its host."""
     if packet[:2] != _LE_META_EVENT or packet[3:4] not in _REPORT_SUBEVENTS:
         return []
     event: Any = hci.HCI_Packet.from_bytes(packet)
-    return [(int.from_bytes(bytes(report.address)[:4], "little"), report.data) for report in event.reports]
+    return [(bytes(report.address)[::-1], report.data) for report in event.reports]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tagfleet.twin.board import ops
+from tagfleet.twin.nimble import Nimble, Sending
 from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.receiver import Receiver
 from tagfleet.twin.sht4x import ADDRESS, Nack, Sht4x
@@ -36,28 +37,36 @@ class Halt(NamedTuple):
 
 
 class Advertising(NamedTuple):
-    """interval_ms is None when it stops. reading: the truth of a wake's first advertising, if it read its sensors."""
+    """interval_ms is None when it stops. reading: the truth of a wake's first advertising, if it read its sensors.
+    connectable: a central may connect while it lasts."""
 
     interval_ms: float | None
     adv_data: bytes
     reading: Reading | None
+    connectable: bool = False
 
 
 class VirtualBoard:
     """One board. `on_advertising` is called for each start and stop of advertising.
 
-    sht4x, receiver, supply: the parts, for faults. unique_id: 6 bytes, as burnt in by its maker. battery_present: False
-    leaves the battery's pin at 0 V.
+    sht4x, receiver, supply, radio: the parts, for faults. unique_id: 6 bytes, as burnt in by its maker.
+    battery_present: False leaves the battery's pin at 0 V.
     """
 
     def __init__(
-        self, spec: TwinSpec, flash_path: str, on_advertising: Callable[[Advertising], None], supply: PowerSupply
+        self,
+        spec: TwinSpec,
+        flash_path: str,
+        on_advertising: Callable[[Advertising], None],
+        supply: PowerSupply,
+        radio: Nimble | None = None,
     ) -> None:
         def measure(now_s: float) -> tuple[float, float]:
             surroundings = spec.world(now_s)
             return surroundings.temperature_c, surroundings.humidity_pct
 
         self.supply = supply
+        self.radio = radio or Nimble()
         self.sht4x = Sht4x(measure)
         self.receiver = Receiver(spec.world, seed=spec.provision.tag_id)
         self.battery_present = True
@@ -75,11 +84,16 @@ class VirtualBoard:
         self._rtc_stopped = True  # without power; it starts with the next wake
         self._cause = PWRON_RESET
 
+    def stop(self) -> None:
+        """The processor has stopped, whatever stopped it: a sleep, a reset, a crash, a power cut."""
+        self.radio.power_off()
+        self._on_advertising(Advertising(None, b"", None))
+
     def wake(self, cause: int) -> None:
         """Before the processor starts; with PWRON_RESET all that power kept is gone."""
         self._cause = cause
         self._delivered.clear()
-        self._on_advertising(Advertising(None, b"", None))
+        self.stop()
         if cause == PWRON_RESET:
             self._rtc_memory = b""
             self._rtc_stopped = True
@@ -187,17 +201,50 @@ class VirtualBoard:
     def _ble_active(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
         if payload[0] and not self.radio_works:
             return ops.EIO, b""
-        if not payload[0]:
-            self._on_advertising(Advertising(None, b"", None))
+        self._on_advertising(Advertising(None, b"", None))
+        self.radio.switch(bool(payload[0]))
         return 0, b""
 
     def _ble_advertise(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
-        interval_us, _connectable = struct.unpack_from("<IB", payload)
+        interval_us, connectable = struct.unpack_from("<IB", payload)
         if not interval_us:
             self._on_advertising(Advertising(None, b"", None))
             return 0, b""
-        self._on_advertising(Advertising(interval_us / 1000, payload[5:], self._delivered.reading()))
+        reading = self._delivered.reading()
+        self._on_advertising(Advertising(interval_us / 1000, payload[5:], reading, bool(connectable)))
         self._delivered.clear()
+        return 0, b""
+
+    def _ble_config(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        what, value = payload[0], payload[1:]
+        if what == ops.BLE_NAME:
+            self.radio.name = value
+        elif what == ops.BLE_MTU:
+            self.radio.mtu = int.from_bytes(value, "little")
+        elif what == ops.BLE_ADDRESS_MODE:
+            self.radio.antenna.set_address_mode(value[0])
+        return 0, self.radio.antenna.address()
+
+    def _ble_serve(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        handles = self.radio.register(json.loads(payload))
+        return (handles, b"") if isinstance(handles, int) else (0, json.dumps(handles).encode())
+
+    def _ble_value(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        (handle,) = struct.unpack_from("<H", payload)
+        return self.radio.set_value(handle, payload[2:]), b""
+
+    def _ble_notify(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        connection, handle, indication = struct.unpack_from("<HHB", payload)
+        return self.radio.notify(Sending(connection, handle, payload[5:], bool(indication))), b""
+
+    def _ble_disconnect(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        return self.radio.disconnect(*struct.unpack("<H", payload)), b""
+
+    def _ble_event(self, _payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        return 0, self.radio.next_event()
+
+    def _ble_allow(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        self.radio.answer_read(payload[0])
         return 0, b""
 
     def _deepsleep(self, payload: bytes, _now_s: float) -> Halt:
@@ -227,6 +274,14 @@ _HANDLERS: dict[int, Callable[[VirtualBoard, bytes, float], tuple[int, bytes] | 
     ops.POWER_FAILED: VirtualBoard._power_failed,
     ops.BLE_ACTIVE: VirtualBoard._ble_active,
     ops.BLE_ADVERTISE: VirtualBoard._ble_advertise,
+    ops.BLE_CONFIG: VirtualBoard._ble_config,
+    ops.BLE_SERVE: VirtualBoard._ble_serve,
+    ops.BLE_VALUE: VirtualBoard._ble_value,
+    ops.BLE_NOTIFY: VirtualBoard._ble_notify,
+    ops.BLE_DISCONNECT: VirtualBoard._ble_disconnect,
+    ops.BLE_EVENT: VirtualBoard._ble_event,
+    ops.BLE_WAIT: VirtualBoard._ignored,
+    ops.BLE_ALLOW: VirtualBoard._ble_allow,
     ops.DEEPSLEEP: VirtualBoard._deepsleep,
     ops.RESET: VirtualBoard._reset,
 }

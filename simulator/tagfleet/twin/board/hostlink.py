@@ -5,14 +5,18 @@ import sys
 
 _socket = open(int(sys.argv[1]), "r+b")
 
+on_radio_event = None  # called after an answer that says that radio events wait; `bluetooth` sets it
+wait_ms = None  # how to sleep while there is a GATT server; `bluetooth` sets it
+
 
 def call(op, payload=b""):
     """The host's answer. Raises OSError with the host's error number; never returns when the host is gone."""
     _socket.write(struct.pack("<BH", op, len(payload)))
     _socket.write(payload)
-    header = _read(6)
-    error, length = struct.unpack("<iH", header)
+    error, length, radio = struct.unpack("<iHB", _read(7))
     answer = _read(length)
+    if radio and on_radio_event is not None:
+        on_radio_event()
     if error:
         raise OSError(error)
     return answer

@@ -1,7 +1,8 @@
 """The words between a virtual board (MicroPython) and its host (CPython), over one socket pair.
 
-The board asks `<BH` (op, length) and that many bytes; the host answers `<iH` (error number or 0, length) and that many
-bytes. DEEPSLEEP, RESET and a flash operation that loses power get no answer: the host ends the process.
+The board asks `<BH` (op, length) and that many bytes; the host answers `<iHB` (error number or 0, length, whether a
+radio event waits) and that many bytes. DEEPSLEEP, RESET and a flash operation that loses power get no answer: the host
+ends the process.
 """
 
 HELLO = 1  # -> JSON: {"flash": path, "reset_cause": n, "unique_id": hexadecimal}
@@ -24,6 +25,20 @@ RESET = 17
 
 RTC_READ = 20  # -> <q Unix microseconds
 NVS_ERASE = 19  # namespace NUL key
+
+BLE_CONFIG = 40  # <B BLE_*, value -> the address, most significant byte first
+BLE_SERVE = 41  # JSON: [[UUID, [[UUID, flags], ...]], ...] -> JSON: [[value handle, ...], ...]
+BLE_VALUE = 42  # <H value handle, what peers read from now on
+BLE_NOTIFY = 43  # <HHB connection, value handle, whether an indication, value
+BLE_DISCONNECT = 44  # <H connection
+BLE_EVENT = 45  # -> <B event code, <HB6s, <HH, ... (nimble.py); nothing when there is none
+BLE_WAIT = 46  # <I milliseconds: answered when an event waits, or after that time
+BLE_ALLOW = 47  # <B 0 or an ATT error: the answer to the earliest read request
+
+BLE_NAME = 0  # of BLE_CONFIG: GAP's device name
+BLE_MTU = 1  # <H the preferred MTU
+BLE_ADDRESS_MODE = 2  # <B
+BLE_ADDRESS = 3  # only ask
 
 FLASH_PROGRAM = 0
 FLASH_ERASE = 1

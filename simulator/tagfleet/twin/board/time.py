@@ -2,12 +2,11 @@
 
 import struct
 
+import hostlink
 import utime
 from hostlink import call
 from ops import RTC_READ
 from utime import (  # noqa: F401  (what this module does not change)
-    sleep,
-    sleep_ms,
     sleep_us,
     ticks_add,
     ticks_cpu,
@@ -17,6 +16,18 @@ from utime import (  # noqa: F401  (what this module does not change)
 )
 
 _EPOCH_S = 946684800  # 2000-01-01T00:00:00Z
+
+
+def sleep_ms(ms):
+    """While there is a GATT server, its events are delivered meanwhile."""
+    if hostlink.wait_ms is None:
+        utime.sleep_ms(ms)
+    else:
+        hostlink.wait_ms(ms)
+
+
+def sleep(seconds):
+    sleep_ms(int(seconds * 1000))
 
 
 def time_ns():
