@@ -42,3 +42,41 @@ def test_seen_is_a_set_of_counters(floor: int, counters: list[int]) -> None:
         assert (again.floor, again.bits) == (seen.floor, seen.bits)
     missing = {counter for first, last in seen.missing() for counter in range(first, last + 1)}
     assert missing == set(range(max(known))) - known
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["add", "fill", "lose", "reopen"]), st.integers(100, 300), st.integers(0, 60)),
+        max_size=40,
+    )
+)
+def test_what_is_filled_lost_and_reopened_is_a_set_too(steps: list[tuple[str, int, int]]) -> None:
+    seen, known, lowest = Seen(200), set(range(201)), 200
+    for step, counter, length in steps:
+        last = seen.last
+        if step == "add":
+            seen.add(counter)
+            known.add(counter)
+        elif step == "fill":
+            seen.fill(counter, counter + length)
+            known |= set(range(counter, min(counter + length, last) + 1))
+        elif step == "lose":
+            seen.lose(counter, counter + length)
+            known -= set(range(counter, min(counter + length, last - 1) + 1))
+        elif lowest - length > 0 and lowest <= seen.floor:
+            seen.reopen(lowest - length, lowest)
+            known -= set(range(lowest - length, lowest))
+            lowest -= length
+        assert seen.last == max(known)
+        assert seen.bits & 1 == 0
+        missing = {counter for first, last in seen.missing() for counter in range(first, last + 1)}
+        assert missing == set(range(max(known))) - known
+
+
+def test_what_the_bitmap_has_no_room_for_is_not_reopened() -> None:
+    seen = Seen(WIDTH * 2)
+    seen.reopen(5, WIDTH * 2)
+    seen.lose(5, 10)
+    assert (seen.floor, seen.bits) == (WIDTH * 2, 0)
+    seen.reopen(WIDTH + 1, WIDTH * 2)
+    assert (seen.floor, seen.last) == (WIDTH, WIDTH * 2)

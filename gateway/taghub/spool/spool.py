@@ -7,13 +7,14 @@ for alarms. While the file cannot be written, batches go to the broker from memo
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
 from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch, sample_keys
 from taghub.intake import Accepted, count_live
 from taghub.outbox import READY_MAX, Outbox
+from taghub.spool.errands import Errands, Notes, Row
 from taghub.spool.seen import Seen
 from taghub.spool.store import Commit, Dropped, Loaded, Store, StoreDamagedError, StoreError
 
@@ -62,6 +63,8 @@ class Spool:
     def __init__(self, store: Store, loaded: Loaded, events: SpoolEvents, memory_bytes: int) -> None:
         """store: opened. memory_bytes: how much may wait in memory while the file cannot be written."""
         self.outbox = Outbox()
+        self.errands = Errands(loaded.errands)
+        """What the courier has to do; changes go to the disk with the next commit, after `note`."""
         self.failing = ""
         """Why the file cannot be written now; empty while it can."""
         self.failures = 0
@@ -78,6 +81,10 @@ class Spool:
         self._batches: dict[int, ClosedBatch] = {}
         self._acknowledged: set[int] = set()
         self._refused: set[int] = set()
+        self._filled: list[tuple[int, int, int]] = []
+        self._reopened: list[tuple[int, int, int]] = []
+        self._given = self._saved = 0  # calls that gave something to commit, and those whose is committed
+        self._committed = asyncio.Event()
         self._untold: set[int] = set()  # batches of the backlog that `history_committed` has to tell
         self._live_accepted = self._live_batched = loaded.live_batched
         self._live_accepted += len(loaded.open)
@@ -106,12 +113,14 @@ class Spool:
 
     def accept(self, samples: list[Accepted]) -> None:
         """New samples; `samples_committed` follows."""
+        self._given += 1
         self._samples += samples
         self._live_accepted += count_live(samples)
         self._wake.set()
 
     def add(self, batches: list[ClosedBatch]) -> None:
         """Batches of samples that were accepted, in the order of their acceptance within each lane."""
+        self._given += 1
         for batch in batches:
             self._batches[batch.sequence] = batch
             if batch.lane == LANE_LIVE:
@@ -128,8 +137,20 @@ class Spool:
             self._events.batches_ready()
         self._wake.set()
 
+    def note(self, filled: Iterable[tuple[int, int, int]] = (), reopened: Iterable[tuple[int, int, int]] = ()) -> None:
+        """What a courier has learnt, see Notes; also after a change of `errands`."""
+        self._filled += filled
+        self._reopened += reopened
+        self._given += 1
+        self._wake.set()
+
     async def seen(self, tag_id: int) -> Seen | None:
-        """What has arrived from a tag, and what is missing, as of the last commit; None where nothing ever did."""
+        """What has arrived from a tag, and what is missing, once all that was given so far is committed; None where
+        nothing ever did."""
+        given = self._given
+        while self._saved < given:
+            self._committed.clear()
+            await self._committed.wait()
         return await self._in_thread(self._store.seen, tag_id)
 
     def next_to_send(self, now_s: float, alarms_only: bool = False) -> ClosedBatch | None:
@@ -216,7 +237,9 @@ class Spool:
         batches, self._batches = self._batches, {}
         acknowledged, self._acknowledged = self._acknowledged, set()
         refused, self._refused = self._refused, set()
-        if not (samples or batches or acknowledged or refused or checkpoint or self._rebase):
+        given, notes = self._given, self._take_notes()
+        if not (samples or batches or acknowledged or refused or any(notes) or checkpoint or self._rebase):
+            self._now_saved(given)
             return
         known = self._events.known()
         live_from = self._live_accepted - count_live(samples)
@@ -233,6 +256,7 @@ class Spool:
             known.epoch,
             checkpoint or self._rebase,
             [key for batch in batches.values() if batch.lane == LANE_BACKLOG for key in sample_keys(batch)],
+            notes,
         )
         try:
             dropped = await self._in_thread(self._store.commit, commit)
@@ -245,6 +269,9 @@ class Spool:
             }
             self._acknowledged |= acknowledged - batches.keys()
             self._refused |= refused - batches.keys()
+            self._filled = [*notes.filled, *self._filled]
+            self._reopened = [*notes.reopened, *self._reopened]
+            self.errands.put_back(notes.rows)
             if isinstance(error, StoreDamagedError):
                 raise
             self._failed(str(error))
@@ -252,6 +279,7 @@ class Spool:
         if self.failing:
             _logger.warning("the spool can be written again")
         self.failing, self._rebase = "", False
+        self._now_saved(given)
         self._events.samples_committed(samples)
         history = [batch for number, batch in batches.items() if number in self._untold]
         if history:
@@ -261,6 +289,16 @@ class Spool:
         held = {*self.outbox.held, *self._acknowledged, *self._refused}
         self.outbox.put(batch for number, batch in batches.items() if number not in gone | held)
         self._give_up(dropped)
+
+    def _take_notes(self) -> Notes:
+        filled, self._filled = self._filled, []
+        reopened, self._reopened = self._reopened, []
+        rows: list[Row] = self.errands.take_changed() if self.errands.has_changed else []
+        return Notes(filled, reopened, rows)
+
+    def _now_saved(self, given: int) -> None:
+        self._saved = max(self._saved, given)
+        self._committed.set()
 
     async def _refill(self) -> None:
         if not self.outbox.wants_more or not self._more_stored() or self.failing:
@@ -284,6 +322,7 @@ class Spool:
             return
         _logger.error("%s", loaded.note)
         self._rebase = True
+        self.errands.all_changed()
         self._batches = {batch.sequence: batch for batch in self.outbox.batches} | self._batches
         self._wake.set()
 

@@ -1,6 +1,6 @@
 """The home of what has arrived from each tag, as far as it is committed. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from taghub.spool.seen import Seen, from_bytes
 
@@ -28,6 +28,24 @@ class TagStates:
             seen.add(counter)
         self._changed.add(tag_id)
 
+    def fill(self, tag_id: int, first: int, last: int) -> None:
+        """These counters have no sample that could arrive, see Seen.fill."""
+        self._change(tag_id, lambda seen: seen.fill(first, last))
+
+    def reopen(self, tag_id: int, first: int, lowest: int) -> None:
+        """Counters from before the first sample are missing from now on, see Seen.reopen."""
+        self._change(tag_id, lambda seen: seen.reopen(first, lowest))
+
+    def lose(self, tag_id: int, counter: int) -> None:
+        """A sample that had arrived was dropped: it may be fetched again, see Seen.lose."""
+        self._change(tag_id, lambda seen: seen.lose(counter, counter))
+
+    def _change(self, tag_id: int, change: Callable[[Seen], None]) -> None:
+        seen = self._tags.get(tag_id)
+        if seen is not None:
+            change(seen)
+            self._changed.add(tag_id)
+
     def last(self) -> dict[int, int]:
         """The highest counter of each tag."""
         return {tag_id: seen.last for tag_id, seen in self._tags.items()}
@@ -39,9 +57,9 @@ class TagStates:
         self._changed.clear()
 
     def rows(self, tag_ids: Iterable[int]) -> list[tuple[int, int, bytes]]:
-        """(tag id, floor, bitmap) of each of these tags."""
+        """(tag id, floor, bitmap) of each of these tags that is known."""
         tags = self._tags
-        return [(tag_id, tags[tag_id].floor, tags[tag_id].to_bytes()) for tag_id in tag_ids]
+        return [(tag_id, tags[tag_id].floor, tags[tag_id].to_bytes()) for tag_id in tag_ids if tag_id in tags]
 
     def changed_rows(self) -> list[tuple[int, int, bytes]]:
         """`rows` of the tags that have changed since `checkpointed`."""

@@ -8,17 +8,27 @@ import contextlib
 import sqlite3
 import time
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from taghub.closed_batch import LANE_EVENT, LANE_POISON, ClosedBatch
+from taghub.closed_batch import (
+    LANE_ALARM,
+    LANE_BACKLOG,
+    LANE_EVENT,
+    LANE_LIVE,
+    LANE_POISON,
+    ClosedBatch,
+    sample_keys,
+)
 from taghub.intake import Accepted, count_live
 from taghub.spool import schema
+from taghub.spool.errands import Notes, Row
 from taghub.spool.journal import pack, unpack
 from taghub.spool.salvage import readable_rows, set_aside
 from taghub.spool.seen import Seen, from_bytes
 from taghub.spool.states import TagStates
+from tagwire.errors import DecodeError
 
 CHECKPOINT_SAMPLES = 50_000  # bounds what a start has to read: 1.5 MB
 CHECKPOINT_S = 300.0
@@ -58,7 +68,7 @@ class Commit(NamedTuple):
     batches by number. held: batches that must not be dropped, because they are in flight. now_s: Unix seconds, None
     where the hub does not know the time. last: counters up to which nothing is ever taken again, beside `samples`.
     epoch: of private ids, the last that was certain. fetched: (tag id, counter) of the samples in batches of the
-    backlog.
+    backlog. notes: of the courier.
     """
 
     samples: list[Accepted]
@@ -73,6 +83,7 @@ class Commit(NamedTuple):
     epoch: int = 0
     checkpoint: bool = False
     fetched: Collection[tuple[int, int]] = ()
+    notes: Notes = Notes()
 
 
 class Totals(NamedTuple):
@@ -95,7 +106,7 @@ class Dropped(NamedTuple):
 
 class Loaded(NamedTuple):
     """What a hub starts from. last: the highest counter of each tag. open: live samples that are in no batch yet, in
-    order. note: what had to be repaired, for the log; empty where nothing."""
+    order. note: what had to be repaired, for the log; empty where nothing. errands: of the courier."""
 
     last: dict[int, int]
     open: list[Accepted]
@@ -103,6 +114,7 @@ class Loaded(NamedTuple):
     next_sequence: int
     epoch: int
     note: str = ""
+    errands: Sequence[Row] = ()
 
 
 class Store:
@@ -258,12 +270,14 @@ class Store:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version != schema.USER_VERSION:
                 raise StoreDamagedError(f"it is of version {version}")
+            database.execute(schema.CREATE_LATER)
 
     def _load(self) -> Loaded:
         with self._guarded() as database:
             meta = dict(database.execute("SELECT name, value FROM meta").fetchall())
             tags = database.execute("SELECT tag_id, floor, bitmap FROM tag").fetchall()
             rows = database.execute("SELECT id, live_from, live, crc, records FROM journal ORDER BY id").fetchall()
+            errands = database.execute("SELECT tag_id, lowest, adopting, base, owed FROM errand").fetchall()
         self._meta, self._meta_on_disk = meta, dict(meta)
         self._journal_id = meta.get("checkpoint", 0)
         batched = meta.get("live_batched", 0)
@@ -287,7 +301,9 @@ class Store:
         if open_samples:
             batched = live_end - len(open_samples)
         self._since_checkpoint = CHECKPOINT_SAMPLES if rows else 0  # at the next commit
-        return Loaded(self._states.last(), open_samples, batched, meta.get("next_sequence", 0), meta.get("epoch", 0))
+        next_sequence, epoch = meta.get("next_sequence", 0), meta.get("epoch", 0)
+        last = self._states.last()
+        return Loaded(last, open_samples, batched, next_sequence, epoch, errands=tuple(Row(*row) for row in errands))
 
     def _checkpoint(self, database: sqlite3.Connection, commit: Commit) -> None:
         """The state as of the last commit, so that the journal up to there is needed for open samples only."""
@@ -308,8 +324,15 @@ class Store:
             self._delete(database, sequence)
         for key in commit.fetched:
             self._states.add(*key)
+        for tag_id, first, lowest in commit.notes.reopened:
+            self._states.reopen(tag_id, first, lowest)
+        for tag_id, first, last in commit.notes.filled:
+            self._states.fill(tag_id, first, last)
         # In no journal row, so the state goes with its batch; what else it has of these tags is in the journal as well.
-        database.executemany(schema.REPLACE_TAG, self._states.rows({tag_id for tag_id, _ in commit.fetched}))
+        self._write_states(
+            database, {key[0] for key in (*commit.fetched, *commit.notes.reopened, *commit.notes.filled)}
+        )
+        database.executemany(schema.REPLACE_ERRAND, commit.notes.rows)
         for batch in commit.batches:
             crc = zlib.crc32(batch.payload)
             if database.execute(schema.INSERT_BATCH, (*batch[:4], crc, batch.payload)).rowcount:
@@ -319,6 +342,9 @@ class Store:
             self._meta["live_batched"] = commit.live_batched
         dropped = [self._set_aside(database, sequence) for sequence in commit.refused]
         return dropped + self._make_room(database, commit)
+
+    def _write_states(self, database: sqlite3.Connection, tag_ids: Iterable[int]) -> None:
+        database.executemany(schema.REPLACE_TAG, self._states.rows(tag_ids))
 
     def _make_room(self, database: sqlite3.Connection, commit: Commit) -> list[Dropped]:
         held, limits, dropped = _numbers(commit.held), self._limits, []
@@ -345,6 +371,7 @@ class Store:
         return Dropped(sequence, samples, DROP_REFUSED)
 
     def _drop(self, database: sqlite3.Connection, sequence: int, reason: str) -> Dropped:
+        self._lose(database, sequence)
         samples, lane = self._delete(database, sequence)
         if lane == LANE_POISON:  # counted when it was refused
             return Dropped(sequence, 0, reason)
@@ -352,6 +379,18 @@ class Store:
             reason, samples = DROP_EVENT, 1
         self._meta[reason] = self._meta.get(reason, 0) + samples
         return Dropped(sequence, samples, reason)
+
+    def _lose(self, database: sqlite3.Connection, sequence: int) -> None:
+        """The samples of a batch that is given up may be fetched again: nobody has them but the tag."""
+        row = database.execute(schema.PAYLOAD, (sequence,)).fetchone()
+        if row is None or row[0] not in (LANE_ALARM, LANE_LIVE, LANE_BACKLOG):
+            return
+        with contextlib.suppress(DecodeError):  # damaged: nobody can say which they were
+            keys = sample_keys(ClosedBatch(sequence, row[0], 0, 0, row[1]))
+            for key in keys:
+                self._states.lose(*key)
+            self._write_states(database, {tag_id for tag_id, _ in keys})
+            self._since_checkpoint = CHECKPOINT_SAMPLES  # the journal may still say that they have arrived
 
     def _delete(self, database: sqlite3.Connection, sequence: int) -> tuple[int, int]:
         row = database.execute(schema.DELETE_BATCH, (sequence,)).fetchone()
@@ -377,6 +416,8 @@ class Store:
                 with contextlib.suppress(ValueError, TypeError, OverflowError):
                     from_bytes(floor, bitmap)
                     database.execute(schema.REPLACE_TAG, (tag_id, floor, bitmap))
+            for row in readable_rows(old, "errand", "tag_id", "lowest, adopting, base, owed"):
+                database.execute(schema.REPLACE_ERRAND, row)
             for row in readable_rows(old, "journal", "id", "live_from, live, crc, records"):
                 if isinstance(row[4], bytes) and zlib.crc32(row[4]) == row[3]:
                     database.execute(schema.INSERT_JOURNAL, row)
