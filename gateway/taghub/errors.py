@@ -57,6 +57,14 @@ class RadioError(TaghubError):
     exit_code = EXIT_RADIO
 
 
+class AbsentError(RadioError):
+    """The adapter, or the service that runs it, is not there; it may come."""
+
+
+class PassiveError(RadioError):
+    """This machine cannot scan passively; actively it may."""
+
+
 class SpoolError(TaghubError):
     """The spool file cannot be opened, nor a new one be made."""
 

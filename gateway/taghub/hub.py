@@ -159,9 +159,10 @@ class Hub:
         self.send()
 
     def radio_changed(self, index: int, radio: RadioStatus) -> None:
-        """A radio has been opened or has died: the status says so at once."""
-        self.radios[index] = radio
-        self.publish_status(ONLINE)
+        """A radio's state has changed: the status says at once when it has been opened or is in new trouble."""
+        before, self.radios[index] = self.radios[index], radio
+        if (before.open, before.problem) != (radio.open, radio.problem):
+            self.publish_status(ONLINE)
 
     def follow_clock(self) -> None:
         """Look whether the clock was set; what a clock that did not know the time has stamped is corrected."""

@@ -7,14 +7,12 @@ import signal
 import time
 from collections.abc import Coroutine
 
-from taghub.backoff import Backoff
 from taghub.clock import AirClock, SystemClock
 from taghub.embedded_broker import HOST, embedded_broker
 from taghub.errors import BrokerError, KeyringError, PortError, RadioError, SpoolError
 from taghub.hub import Hub
 from taghub.position import position_source
-from taghub.radio import Radio, make_radio
-from taghub.radio.base import COUNT_RESTARTS
+from taghub.radio import Radio, keep, make_radios
 from taghub.settings import MqttSettings, Settings
 from taghub.spool import Limits, Store, StoreError
 from taghub.status import OFFLINE, ONLINE, RadioStatus, will
@@ -90,7 +88,7 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(uplink.stop)
         if not await _first_connection(hub, mqtt, stopping):
             return
-        radios = [make_radio(radio, settings.hub.company_id, clock) for radio in settings.radio]
+        radios = make_radios(settings.radio, settings.hub.company_id, clock)
         try:
             await _work(settings, hub, radios, position.run(), stopping)
         finally:
@@ -151,26 +149,7 @@ async def _first_connection(hub: Hub, mqtt: MqttSettings, stopping: asyncio.Even
 
 async def _listen(hub: Hub, index: int, radio: Radio) -> None:
     """Keep one radio open. Raises TaghubError only when a required radio cannot be opened at the start."""
-    backoff = Backoff()
-    ever_open = False
-    while True:
-        try:
-            async with radio.listen() as chunks:
-                ever_open = True
-                backoff.up(time.monotonic())
-                hub.radio_changed(index, RadioStatus(radio.name, True, radio.counts))
-                _logger.info("radio %s: open", radio.name)
-                async for chunk in chunks:
-                    hub.take(chunk)
-        except (PortError, RadioError) as error:
-            if radio.required and not ever_open:
-                raise
-            reason = str(error)
-        radio.counts[COUNT_RESTARTS] += 1
-        hub.radio_changed(index, RadioStatus(radio.name, False, radio.counts))
-        delay = backoff.down_s(time.monotonic())
-        _logger.warning("%s; again in %.1f s", reason, delay)
-        await asyncio.sleep(delay)
+    await keep(radio, hub.take, lambda status: hub.radio_changed(index, status))
 
 
 def _reload_keyring(settings: Settings, hub: Hub) -> None:

@@ -109,7 +109,21 @@ class BleakSettings(_Section):
     """This machine's own Bluetooth, through BlueZ."""
 
     kind: Literal["bleak"]
-    adapter: str | None = Field(None, description='adapter such as "hci1"; default: the first one')
+    adapter: str | None = Field(
+        None,
+        pattern=r"^(hci\d+|([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2})$",
+        description='adapter such as "hci1", or its address; default: the first one that is free',
+    )
+    scan: Literal["active", "passive"] = Field(
+        "active", description='"passive": saves power; needs bluetoothd --experimental'
+    )
+    silence_s: float = Field(
+        90.0, ge=5, le=86400, description="seconds without anybody on the air until the scan is suspect"
+    )
+    recover: Literal["restart", "power", "usb"] = Field(
+        "usb",
+        description='what may be done to an adapter that does not work: "power": switch it, "usb": that and reset it',
+    )
     required: bool = Field(True, description="whether the hub refuses to start without this radio")
 
 
@@ -120,6 +134,10 @@ class BumbleSettings(_Section):
     transport: str = Field(
         pattern=r"^[a-z-]+:.+$",
         description='bumble transport: "usb:0", "serial:/dev/ttyUSB0,115200", "tcp-client:127.0.0.1:9999"',
+    )
+    scan: Literal["active", "passive"] = Field("active", description='"passive": asks the senders for nothing')
+    silence_s: float = Field(
+        90.0, ge=5, le=86400, description="seconds without anybody on the air until the scan is suspect"
     )
     required: bool = Field(True, description="whether the hub refuses to start without this radio")
 

@@ -13,11 +13,14 @@ LOST = "lost"  # the last will: the broker has lost this hub
 
 
 class RadioStatus(NamedTuple):
-    """One radio: its name, whether it is open, and its counters."""
+    """One radio: its name, whether it is open, its counters, the state of its recovery, and what its trouble is, empty
+    when it has none."""
 
     name: str
     open: bool
     counts: Mapping[str, int]
+    state: str = ""
+    problem: str = ""
 
 
 class Figures(NamedTuple):
@@ -67,7 +70,10 @@ def status(state: str, site: str, hub: str, time_s: int, figures: Figures) -> by
             "batches": dict(figures.batches),
             "dropped": dict(figures.dropped),
             "spool": dict(figures.spool),
-            "radios": [{"name": radio.name, "open": radio.open, **radio.counts} for radio in figures.radios],
+            "radios": [
+                {"name": radio.name, "open": radio.open, "state": radio.state, "problem": radio.problem, **radio.counts}
+                for radio in figures.radios
+            ],
         }
     )
 

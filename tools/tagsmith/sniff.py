@@ -8,33 +8,18 @@ from collections.abc import Callable, Iterator
 from tagsmith.errors import BenchError, PortError, ToolError
 
 try:
-    from pydantic import ValidationError
-
-    from taghub.clock import SystemClock
     from taghub.errors import TaghubError
     from taghub.intake import Accepted
-    from taghub.radio import Radio, make_radio
+    from taghub.radio import Radio
+    from taghub.radio.named import radio_named
     from taghub.scan import Scan
-    from taghub.settings import AirSettings, BleakSettings, BumbleSettings
 except ImportError as error:
     raise ToolError(
         f"Listening to tags needs the gateway's parts, and {error.name} is missing.",
         "`pip install 'tagstack[gateway]'`",
     ) from None
 
-
-def radio_named(text: str, company_id: int) -> Radio:
-    """The radio that is meant: "bleak", "bleak:hci1", "bumble:usb:0", "air:127.0.0.1:7700". Raises ValueError."""
-    kind, _, place = text.partition(":")
-    clock = SystemClock()
-    with contextlib.suppress(ValidationError):
-        if kind == "bleak":
-            return make_radio(BleakSettings(kind="bleak", adapter=place or None, required=True), company_id, clock)
-        if kind == "bumble":
-            return make_radio(BumbleSettings(kind="bumble", transport=place, required=True), company_id, clock)
-        if kind == "air":
-            return make_radio(AirSettings(kind="air", listen=place, required=True), company_id, clock)
-    raise ValueError(f"{text!r} is none of bleak, bleak:hci1, bumble:usb:0, air:127.0.0.1:7700")
+__all__ = ["radio_named", "sniff", "sniffing"]
 
 
 async def sniff(radio: Radio, scan: Scan, on_sample: Callable[[Accepted], None], seconds: float | None = None) -> None:

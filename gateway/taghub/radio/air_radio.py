@@ -7,11 +7,11 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from taghub.clock import AirClock, Clock
-from taghub.errors import PortError
+from taghub.errors import PortError, RadioError
 from taghub.heard import Heard, from_records, from_run
-from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS, new_counts
+from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS, Advertisement, new_counts
 from taghub.settings import AirSettings
-from tagwire.air import FULL_BYTES, Decoder
+from tagwire.air import FULL_BYTES, RECORD_ADVERTISEMENT, Decoder, Record
 from tagwire.fields import TIME_WINDOW_S
 
 READ_BYTES = 64 * 1024
@@ -36,9 +36,19 @@ class AirRadio:
         self.name = f"air {settings.listen}"
         self.required = settings.required
         self.counts = new_counts()
+        self.tap: Callable[[Advertisement], None] | None = None
+        self.filtered = False
+        self.silence_s: float | None = None  # a simulation may pause
+        self.steps: frozenset[str] = frozenset()
+
+    async def take_step(self, step: str) -> None:
+        raise RadioError(f"simulated radio knows no {step}")
+
+    async def watch(self, tell: Callable[[str, str], None]) -> None:
+        """There is nothing beside `listen`."""
 
     @contextlib.asynccontextmanager
-    async def listen(self) -> AsyncIterator[AsyncIterator[list[Heard]]]:
+    async def listen(self, passive: bool | None = None) -> AsyncIterator[AsyncIterator[list[Heard]]]:
         """Listen from the first moment inside to the end. Raises PortError. See `Radio.listen`."""
         queue: asyncio.Queue[list[Heard]] = asyncio.Queue(CHUNKS_MAX)
         connections: set[asyncio.Task[None]] = set()
@@ -84,6 +94,8 @@ class AirRadio:
         while data := await reader.read(READ_BYTES):
             run = decoder.feed_run(data)
             records = decoder.feed(b"")
+            if self.tap is not None:
+                self._tell(self.tap, run, records)
             heard_us = None if isinstance(self._clock, AirClock) else self._clock.unix_us()
             reports = from_run(run, self._company_id, heard_us) + from_records(records, self._company_id, heard_us)
             if isinstance(self._clock, AirClock):
@@ -92,6 +104,12 @@ class AirRadio:
             self.counts[COUNT_FOREIGN] += len(run) // FULL_BYTES + len(records) - len(reports)
             if reports:
                 await queue.put(reports)
+
+    def _tell(self, tap: Callable[[Advertisement], None], run: bytes, records: list[Record]) -> None:
+        for record_type, t_us, rssi_dbm, address, adv_data in [*Decoder().feed(run), *records]:
+            if record_type == RECORD_ADVERTISEMENT:
+                now_us = t_us if isinstance(self._clock, AirClock) else self._clock.unix_us()
+                tap(Advertisement(now_us, rssi_dbm, address[::-1].hex(":").upper(), adv_data))
 
 
 def _timed(reports: list[Heard], clock: AirClock) -> list[Heard]:

@@ -1,17 +1,30 @@
 """The interface of every radio."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from taghub.heard import Heard
+from taghub.radio.recovery import COUNTS as RECOVERY_COUNTS
+
+
+class Advertisement(NamedTuple):
+    """Anything that a radio has heard, of whomever: Unix time in microseconds, RSSI in dBm, address, AdvData.
+
+    Where the operating system tells what is in an advertisement and not its bytes, `adv_data` is put together again."""
+
+    t_us: int
+    rssi_dbm: int
+    address: str
+    adv_data: bytes
 
 
 class Radio(Protocol):
     """A source of reports. `async with radio.listen() as chunks`, then `async for chunk in chunks`.
 
     Entering opens the radio; leaving closes it, and it can be entered again. Both raise RadioError when the radio
-    cannot be opened or dies, the air also PortError.
+    cannot be opened or dies, AbsentError when it is not there, PassiveError when it cannot scan passively, the air also
+    PortError. What more there is serves whoever keeps it open, `taghub.radio.keeper`.
     """
 
     name: str
@@ -19,21 +32,37 @@ class Radio(Protocol):
     required: bool
     """Whether the hub refuses to start without it."""
     counts: dict[str, int]
-    """Since the start: COUNT_* words."""
+    """Since the start: COUNT_* words, and those of `taghub.radio.recovery`."""
+    tap: Callable[[Advertisement], None] | None
+    """Is given every advertisement that is heard, for people who look and for captures; None for a hub at work."""
+    filtered: bool
+    """Whether the scan asked for hears our own tags alone."""
+    silence_s: float | None
+    """After how long it is strange that nobody at all was heard; None where silence means nothing."""
+    steps: frozenset[str]
+    """Which of recovery's steps `take_step` knows."""
 
-    def listen(self) -> AbstractAsyncContextManager[AsyncIterator[list[Heard]]]:
-        """Open the radio; the iterator gives the reports that arrived since the last time, never an empty list."""
+    def listen(self, passive: bool | None = None) -> AbstractAsyncContextManager[AsyncIterator[list[Heard]]]:
+        """Open the radio; the iterator gives the reports that arrived since the last time, never an empty list.
+
+        passive: scan without asking anything of the senders; None for what the settings say."""
+
+    async def take_step(self, step: str) -> None:
+        """Do something to an adapter that does not work. Raises RadioError when it cannot."""
+
+    async def watch(self, tell: Callable[[str, str], None]) -> None:
+        """Until cancelled, `tell` what happens to the adapter: an event of `taghub.radio.recovery`, and a reason for
+        people."""
 
 
 COUNT_REPORTS = "reports"  # advertisements of our company id that the radio has delivered
 COUNT_FOREIGN = "foreign"  # advertisements of others
 COUNT_OVERRUN = "overrun"  # reports lost because the hub was too slow
-COUNT_RESTARTS = "restarts"  # times it died and was opened again
 
 
 def new_counts() -> dict[str, int]:
     """All of a radio's counters, at zero."""
-    return dict.fromkeys((COUNT_REPORTS, COUNT_FOREIGN, COUNT_OVERRUN, COUNT_RESTARTS), 0)
+    return dict.fromkeys((COUNT_REPORTS, COUNT_FOREIGN, COUNT_OVERRUN, *RECOVERY_COUNTS), 0)
 
 
 def one_line(error: Exception) -> str:

@@ -1,9 +1,10 @@
 """Radios that bleak scans with: this machine's own Bluetooth, or through our backend a controller over raw HCI."""
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
-from typing import Any
+import sys
+from collections.abc import AsyncIterator, Callable
 
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
@@ -11,75 +12,102 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
 from taghub.clock import Clock
-from taghub.errors import RadioError
+from taghub.errors import AbsentError, PassiveError, RadioError
 from taghub.heard import Heard
-from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, new_counts, one_line
+from taghub.radio.adv_data import adv_data
+from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, Advertisement, new_counts, one_line
+from taghub.radio.hosts import BumbleHost, Host, SystemHost
 from taghub.radio.report_queue import ReportQueue
 from taghub.settings import BleakSettings, BumbleSettings
+
+CLOSE_TIMEOUT_S = 5.0
+NO_RSSI_DBM = -127  # bleak's, where BlueZ tells that something else about a device has changed
 
 _logger = logging.getLogger(__name__)
 
 
 class BleakRadio:
-    """An active scan: it reports unchanged payloads again, and asks nothing special of BlueZ as a passive one does."""
+    """Active and passive scans."""
 
-    def __init__(self, settings: BleakSettings | BumbleSettings, company_id: int, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: BleakSettings | BumbleSettings, company_id: int, clock: Clock, taken: set[str] | None = None
+    ) -> None:
+        """taken: addresses of the adapters in use, shared by radios that must not take one another's."""
         self._company_id = company_id
         self._clock = clock
+        self._passive = settings.scan == "passive"
         place = settings.adapter if isinstance(settings, BleakSettings) else settings.transport
         self.name = f"{settings.kind} {place}" if place else settings.kind
         self.required = settings.required
+        self.silence_s: float | None = settings.silence_s
         self.counts = new_counts()
-        self._scanner_arguments = _scanner_arguments(settings)
+        self.tap: Callable[[Advertisement], None] | None = None
+        self._host = _host(settings, company_id, set() if taken is None else taken)
+        self.filtered = self._passive and self._host.filtered
+        self.steps = self._host.steps
+        self.take_step = self._host.take_step
+        self.watch = self._host.watch
 
     @contextlib.asynccontextmanager
-    async def listen(self) -> AsyncIterator[AsyncIterator[list[Heard]]]:
+    async def listen(self, passive: bool | None = None) -> AsyncIterator[AsyncIterator[list[Heard]]]:
         """Scan from the first moment inside to the end. See `Radio.listen`."""
+        passive = self._passive if passive is None else passive
         queue = ReportQueue()
 
         def on_advertisement(device: BLEDevice, advertisement: AdvertisementData) -> None:
+            rssi_dbm = advertisement.rssi
+            if rssi_dbm == NO_RSSI_DBM:
+                return
             payload = advertisement.manufacturer_data.get(self._company_id)
             if payload is None:
                 self.counts[COUNT_FOREIGN] += 1
-            elif queue.put(
-                Heard(self._clock.unix_us(), advertisement.rssi, bytes(payload), device.address.encode("ascii"))
-            ):
+            elif queue.put(Heard(self._clock.unix_us(), rssi_dbm, bytes(payload), device.address.encode("ascii"))):
                 self.counts[COUNT_REPORTS] += 1
             else:
                 self.counts[COUNT_OVERRUN] += 1
+            if self.tap is not None:
+                self.tap(Advertisement(self._clock.unix_us(), rssi_dbm, device.address, adv_data(advertisement)))
 
-        arguments = dict(self._scanner_arguments)
-        if isinstance(self._settings, BumbleSettings):
-            arguments["on_lost"] = lambda reason: queue.fail(f"radio {self.name}: {reason}")
-        scanner = BleakScanner(on_advertisement, scanning_mode="active", **arguments)
         try:
-            await scanner.start()
-        except BleakError as error:
-            raise RadioError(f"radio {self.name}: {one_line(error)}") from None
-        except OSError as error:  # bleak's BlueZ backend, looking for the system's D-Bus
-            raise RadioError(
-                f"radio {self.name}: no Bluetooth service ({error.strerror}): install and start bluez and dbus"
-            ) from None
-        except Exception as error:  # of D-Bus, of an operating system's own Bluetooth
-            raise RadioError(f"radio {self.name}: cannot be used: {one_line(error)}") from None
-        try:
-            yield queue.chunks()
-        finally:
+            scanner = await self._started(on_advertisement, passive, queue)
             try:
-                await scanner.stop()
-            except Exception as error:  # it may be gone already
-                _logger.debug("radio %s: cannot be closed: %s", self.name, one_line(error))
+                yield queue.chunks()
+            finally:
+                try:
+                    async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                        await scanner.stop()
+                except Exception as error:  # it may be gone already
+                    _logger.debug("radio %s: cannot be closed: %s", self.name, one_line(error))
+        finally:
+            self._host.released()
+
+    async def _started(
+        self, on_advertisement: Callable[[BLEDevice, AdvertisementData], None], passive: bool, queue: ReportQueue
+    ) -> BleakScanner:
+        prefix = f"radio {self.name}: "
+        try:
+            arguments = await self._host.scanner_arguments(passive, lambda reason: queue.fail(f"{prefix}{reason}"))
+            scanner = BleakScanner(on_advertisement, scanning_mode="passive" if passive else "active", **arguments)
+            await scanner.start()
+        except RadioError as error:
+            raise type(error)(f"{prefix}{error}") from None
+        except BleakError as error:
+            if passive and "passive scan" in str(error):
+                raise PassiveError(f"{prefix}{one_line(error)}") from None
+            if "not found" in str(error):
+                raise AbsentError(f"{prefix}{one_line(error)}") from None
+            raise RadioError(f"{prefix}{one_line(error)}") from None
+        except Exception as error:  # of D-Bus, of an operating system's own Bluetooth
+            raise RadioError(f"{prefix}cannot be used: {one_line(error)}") from None
+        return scanner
 
 
-def _scanner_arguments(settings: BleakSettings | BumbleSettings) -> dict[str, Any]:
-    """What BleakScanner is told. Imports bumble, which takes half a second, before anything listens."""
+def _host(settings: BleakSettings | BumbleSettings, company_id: int, taken: set[str]) -> Host:
+    """Linux-only settings stay on Linux."""
     if isinstance(settings, BumbleSettings):
-        from taghub.radio.bumble_backend import BumbleScanner
+        return BumbleHost(settings)
+    if sys.platform == "linux":
+        from taghub.radio.bluez_host import BluezHost
 
-        return {"backend": BumbleScanner, "transport": settings.transport}
-    # Without DuplicateData BlueZ reports a payload once, and a repeat is how a lost report is made up for.
-    bluez: dict[str, Any] = {"filters": {"DuplicateData": True}}
-    if settings.adapter is not None:
-        bluez["adapter"] = settings.adapter
-    return {"bluez": bluez}
+        return BluezHost(settings, company_id, taken)
+    return SystemHost(settings)
