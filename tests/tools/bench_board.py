@@ -71,6 +71,7 @@ class BenchBoard:
         self.hardware = VirtualBoard(spec, str(self.flash), lambda advertising: None, PowerSupply())
         self.passed_bytes = 0  # in both directions, since it was plugged in
         self.pulls_after_bytes: int | None = None
+        self.sleeps_s: float | None = None  # however long the firmware says; None: as long as that
         self._baud = baud
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -223,7 +224,8 @@ class BenchBoard:
         if isinstance(answer, Halt):
             self._stop()
             if answer.sleep_s is not None:
-                self._wakes_at_s = (time.time() + answer.sleep_s, answer.cause)
+                sleep_s = answer.sleep_s if self.sleeps_s is None else self.sleeps_s
+                self._wakes_at_s = (time.time() + sleep_s, answer.cause)
             return
         error, data = answer
         request.sendall(struct.pack("<iHB", error, len(data), 0) + data)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import typer
 
 from tagsmith import errors, output
-from tagsmith.commands import batches, boards, bundle, firmware, labels, stock, watch
+from tagsmith.commands import batches, boards, bundle, firmware, journals, labels, platform, stock, watch
 
-GROUPS = (firmware, boards, batches, labels, stock, watch, bundle)
+GROUPS = (firmware, boards, journals, batches, labels, stock, platform, watch, bundle)
 
 app = typer.Typer(
     name="tagsmith",

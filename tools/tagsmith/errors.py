@@ -72,6 +72,13 @@ class ToolError(BenchError):
     meaning = "a program that tagsmith needs is missing or failed"
 
 
+class BrokerError(BenchError):
+    """An MQTT broker cannot be reached, or refuses."""
+
+    exit_code = 11
+    meaning = "a broker does not answer, or refuses"
+
+
 CAUSES: tuple[type[BenchError], ...] = (
     PortError,
     BoardError,
@@ -81,6 +88,7 @@ CAUSES: tuple[type[BenchError], ...] = (
     InventoryError,
     BatchError,
     ToolError,
+    BrokerError,
 )
 
 EXIT_OK = 0

@@ -1,9 +1,9 @@
-"""What the firmware takes: its boards and settings, read from the firmware's own files, which are the only list."""
+"""What the firmware takes and makes (boards, settings, records), read from its own files, which are the only list."""
 
 import functools
 import importlib.util
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tagsmith.manifest import tag_sources
 
@@ -18,15 +18,22 @@ class SettingRule(NamedTuple):
 
 
 @functools.cache
-def setting_rules() -> dict[str, SettingRule]:
-    """Each setting that the firmware knows, by name."""
-    path = tag_sources()["tag/settings.py"]
-    specification = importlib.util.spec_from_file_location("tag_settings", path)
+def firmware_module(path: str) -> Any:
+    """A file of the firmware, imported here; one that imports no other file of the firmware."""
+    specification = importlib.util.spec_from_file_location(
+        path.removesuffix(".py").replace("/", "_"), tag_sources()[path]
+    )
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    return {row[0]: SettingRule(*row) for row in module.TABLE}
+    return module
+
+
+@functools.cache
+def setting_rules() -> dict[str, SettingRule]:
+    """Each setting that the firmware knows, by name."""
+    return {row[0]: SettingRule(*row) for row in firmware_module("tag/settings.py").TABLE}
 
 
 @functools.cache

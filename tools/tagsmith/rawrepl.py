@@ -119,8 +119,12 @@ class Board:
 
 
 @contextlib.contextmanager
-def board_on(device: str, baud: int = BAUD, timeout_s: float = ENTER_TIMEOUT_S) -> Iterator[Board]:
+def board_on(
+    device: str, baud: int = BAUD, timeout_s: float = ENTER_TIMEOUT_S, *, resets: bool = True
+) -> Iterator[Board]:
     """The board on a serial port, interrupted and at its raw prompt; the port is ours while entered.
+
+    resets: a board that sleeps is reset, which empties its RTC memory; otherwise it has `timeout_s` to wake by itself.
 
     A board that is refused is restarted: a tag that was plugged in by mistake would stay awake, and silent, until its
     battery is empty. Raises PortError, or BoardError with what the line looked like.
@@ -128,7 +132,7 @@ def board_on(device: str, baud: int = BAUD, timeout_s: float = ENTER_TIMEOUT_S) 
     with claimed(device):
         port = _open(device, baud)
         try:
-            _enter(port, timeout_s)
+            _enter(port, timeout_s, resets)
             board = Board(port)
             try:
                 yield board
@@ -158,10 +162,10 @@ def _open(device: str, baud: int) -> serial.Serial:
     return port
 
 
-def _enter(port: serial.Serial, timeout_s: float) -> None:
+def _enter(port: serial.Serial, timeout_s: float, resets: bool) -> None:
     heard = bytearray()
     started_s = time.monotonic()
-    was_reset = False
+    was_reset = not resets
     try:
         while time.monotonic() - started_s < timeout_s:
             port.write(b"\r\x03\x03\r\x01")

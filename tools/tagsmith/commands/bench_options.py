@@ -66,17 +66,22 @@ def change_of(
     unset: list[str] | None = None,
 ) -> Change:
     """What command-line options say that a tag shall be. Raises typer.BadParameter."""
-    values: dict[str, int | bool | str | None] = {}
-    for setting in settings or []:
-        name, _, value = setting.partition("=")
-        values[name] = parsed(partial(parse_setting, name), value)
-    values |= dict.fromkeys(unset or [])
+    values = setting_values(settings) | dict.fromkeys(unset or [])
     return Change(
         None if board is None else parsed(check_board, board),
         None if company_id is None else company_id_of(company_id),
         values,
         None if reference is None else parsed(check_reference, reference),
     )
+
+
+def setting_values(settings: list[str] | None) -> dict[str, int | bool | str | None]:
+    """Settings from NAME=VALUE. Raises typer.BadParameter."""
+    values: dict[str, int | bool | str | None] = {}
+    for setting in settings or []:
+        name, _, value = setting.partition("=")
+        values[name] = parsed(partial(parse_setting, name), value)
+    return values
 
 
 def order_of(change: Change) -> Order:

@@ -1,11 +1,9 @@
-"""`tagsmith provision, whoami, selftest, dump, wipe`: one board on one port."""
+"""`tagsmith provision, whoami, selftest, wipe`: one board on one port."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tagsmith.board_files import dump as dump_files
 from tagsmith.board_files import wipe as wipe_board
 from tagsmith.commands.bench_options import (
     DEFAULT_GNSS_S,
@@ -43,7 +41,6 @@ def register(app: typer.Typer) -> None:
     app.command()(provision)
     app.command()(whoami)
     app.command()(selftest)
-    app.command()(dump)
     app.command()(wipe)
 
 
@@ -183,20 +180,6 @@ def selftest(
     if not all(verdict.passed for verdict in verdicts):
         error = CheckError("The self test found a fault.", "what it says to look at, then the same command again")
         end_with(error, as_json=json)
-
-
-def dump(
-    port: PortArgument,
-    folder: Annotated[Path, typer.Argument(help="Where the files go; it is made, and must be empty.")],
-    baud: Baud = BAUD,
-    json: Json = False,
-) -> None:
-    """Copy what is on the tag's flash into FOLDER, its journal and its counter among it, but not its key."""
-    with board_on(port, baud) as live, progress(as_json=json) as show:
-        sizes = dump_files(live, folder, show)
-        live.restart()
-    text = "\n".join(f"  {size:>8}  {path}" for path, size in sizes.items())
-    result({"folder": str(folder), "files": sizes}, f"{len(sizes)} files in {folder}\n{text}", as_json=json)
 
 
 def wipe(
