@@ -11,10 +11,12 @@ from benchmarks import peers
 from benchmarks.figure import Figure, interleaved, per_second
 from benchmarks.fleet import Fleet, make_fleet
 from tagfleet.twin.interpreter import interpreter_available
-from taghub.batcher import columns
-from taghub.heard import Heard, from_records, from_run
-from taghub.intake import Accepted, Intake
+from taghub.heard import Heard, HeardRun, from_run
+from taghub.intake import Intake
 from taghub.registry import Registry
+from taghub.run_intake import take_run
+from taghub.sample_columns import live_columns
+from taghub.sample_rows import joined
 from tagwire import bulk
 from tagwire.air import Decoder
 from tagwire.beacon import COMPANY_ID_TEST
@@ -48,11 +50,15 @@ def figures(runs: int) -> Iterator[Figure]:
 
     def take_in(intake: Intake) -> None:
         decoder = Decoder()
-        taken: list[Accepted] = []
+        taken = []
         for start in range(0, len(stream), AIR_CHUNK_BYTES):
-            taken += intake.take(from_run(decoder.feed_run(stream[start : start + AIR_CHUNK_BYTES]), COMPANY_ID_TEST))
-            taken += intake.take(from_records(decoder.feed(b""), COMPANY_ID_TEST))
-        _check(len(columns(taken)["tag"]), count)
+            run = decoder.feed_run(stream[start : start + AIR_CHUNK_BYTES])
+            while run:
+                reports = from_run(run, COMPANY_ID_TEST)
+                assert isinstance(reports, HeardRun)
+                taken.append(take_run(intake, reports))
+                run = decoder.feed_run(b"")
+        _check(len(live_columns(joined(taken))["tag"]), count)
 
     measures: dict[str, Callable[[], float]] = {
         "chunks": lambda: per_second(count, prepare, open_in_chunks),

@@ -3,24 +3,29 @@
 from collections.abc import Sequence
 
 from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch
-from taghub.intake import Accepted, count_live
 from taghub.sample_columns import Fetched, history_columns, live_columns
+from taghub.sample_rows import NO_ROWS, Rows, are_alarms, joined
 from tagwire import fields
-from tagwire.batch import SAFE_SAMPLES, Batch, encode_batch
+from tagwire.batch import MAX_BATCH_BYTES, SAFE_SAMPLES, Batch, encode_batch
 from tagwire.bulk import Int64s
+from tagwire.errors import EncodeError
+
+FILL = 0.9  # of a publish, at what the samples before have needed; what does not fit after all is encoded again
 
 
 class Batcher:
-    """`max_age_s` counts from a batch's first sample; `max_samples` is at most SAFE_SAMPLES, so every batch fits a
-    publish. Batches are numbered from `first_sequence`, which must be above every number this hub has used before."""
+    """`max_age_s` counts from a batch's first sample; it has at most `max_samples`, and no more than fit a publish.
+    Batches are numbered from `first_sequence`, which must be above every number this hub has used before."""
 
     def __init__(self, hub: str, max_age_s: float, max_samples: int, first_sequence: int) -> None:
         self._hub = hub
         self._max_age_s = max_age_s
-        self._max_samples = min(max_samples, SAFE_SAMPLES)
+        self._max_samples = max_samples
+        self._full = self._history_full = min(max_samples, SAFE_SAMPLES)
         self._next_sequence = first_sequence
-        self._open: list[Accepted] = []
-        self._alarms: list[Accepted] = []
+        self._open: list[Rows] = []
+        self._open_samples = 0
+        self._alarms = NO_ROWS
         self._history: list[Fetched] = []
         self._due_s = 0.0
         self._history_due_s = 0.0
@@ -28,23 +33,25 @@ class Batcher:
     @property
     def open_samples(self) -> int:
         """Samples that wait in the open batches."""
-        return len(self._open) + len(self._alarms) + len(self._history)
+        return self._open_samples + len(self._alarms) + len(self._history)
 
     @property
     def due_s(self) -> float | None:
         """When an open batch has to be closed, on the scale of `now_s`; None when all are empty."""
-        due = [self._due_s] * bool(self._open) + [self._history_due_s] * bool(self._history)
+        due = [self._due_s] * bool(self._open_samples) + [self._history_due_s] * bool(self._history)
         return min(due, default=None)
 
-    def add(self, samples: Sequence[Accepted], now_s: float) -> None:
+    def add(self, samples: Rows, now_s: float) -> None:
         """Put samples into the open batch; alarms do not wait for others."""
-        if not self._open:
-            self._due_s = now_s + self._max_age_s
-        if count_live(samples) == len(samples):  # nearly always, and much faster
-            self._open += samples
-            return
-        for sample in samples:
-            (self._alarms if sample.alarm else self._open).append(sample)
+        alarms = are_alarms(samples)
+        if alarms.any():
+            self._alarms = joined([self._alarms, samples[alarms]])
+            samples = samples[~alarms]
+        if len(samples):
+            if not self._open_samples:
+                self._due_s = now_s + self._max_age_s
+            self._open.append(samples)
+            self._open_samples += len(samples)
 
     def add_history(self, samples: Sequence[Fetched], now_s: float) -> None:
         """Put samples of the backlog into an open batch of their own, which goes to another topic. Alarms among them
@@ -55,7 +62,8 @@ class Batcher:
 
     def shift(self, step_us: int) -> None:
         """The clock that stamped the open samples was wrong by so much."""
-        self._open = [sample._replace(t_us=sample.t_us + step_us) for sample in self._open]
+        self._open = [joined([NO_ROWS, *self._open])]
+        self._open[0]["t_us"] += step_us
         self._history = [sample._replace(t_us=sample.t_us + step_us) for sample in self._history]
 
     def next_sequence(self) -> int:
@@ -72,19 +80,34 @@ class Batcher:
         is, 1e-7 degree.
         """
         closed = []
+        header = Batch(self._hub, 0, created_s, clock, position, {})
 
-        def close_one(lane: int, values: dict[str, Int64s]) -> None:
-            batch = Batch(self._hub, self.next_sequence(), created_s, clock, position, values)
-            closed.append(ClosedBatch(batch.sequence, lane, created_s, len(values["tag"]), encode_batch(batch)))
+        def close_one(lane: int, values: dict[str, Int64s]) -> int:
+            """Its size. Raises EncodeError where there are too many samples for a publish."""
+            payload = encode_batch(header._replace(sequence=self._next_sequence, columns=values))
+            closed.append(ClosedBatch(self.next_sequence(), lane, created_s, len(values["tag"]), payload))
+            return len(payload)
 
         clock_known = clock != fields.TIME_UNKNOWN
-        while self._alarms:
+        while len(self._alarms):
             alarms, self._alarms = self._alarms[:SAFE_SAMPLES], self._alarms[SAFE_SAMPLES:]
             close_one(LANE_ALARM, live_columns(alarms, clock_known))
-        while self._open and (close or len(self._open) >= self._max_samples or now_s >= self._due_s):
-            samples, self._open = self._open[: self._max_samples], self._open[self._max_samples :]
-            close_one(LANE_LIVE, live_columns(samples, clock_known))
-        while self._history and (close or len(self._history) >= self._max_samples or now_s >= self._history_due_s):
-            fetched, self._history = self._history[: self._max_samples], self._history[self._max_samples :]
+        while self._open_samples and (close or self._open_samples >= self._full or now_s >= self._due_s):
+            samples = joined(self._open)
+            try:
+                size = close_one(LANE_LIVE, live_columns(samples[: self._full], clock_known))
+            except EncodeError:
+                self._full = SAFE_SAMPLES
+                size = close_one(LANE_LIVE, live_columns(samples[: self._full], clock_known))
+            rest = samples[self._full :]
+            self._open, self._open_samples = [rest] * bool(len(rest)), len(rest)
+            self._learn(closed[-1].samples, size)
+        while self._history and (close or len(self._history) >= self._history_full or now_s >= self._history_due_s):
+            fetched, self._history = self._history[: self._history_full], self._history[self._history_full :]
             close_one(LANE_BACKLOG, history_columns(fetched))
         return closed
+
+    def _learn(self, samples: int, size: int) -> None:
+        """How many samples like the last ones fit a publish: encoding 6,000 at once costs a third for each."""
+        fitting = int(FILL * MAX_BATCH_BYTES * samples / size)
+        self._full = min(max(fitting, SAFE_SAMPLES), self._max_samples)

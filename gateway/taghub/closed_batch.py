@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from tagwire.batch import decode_batch
+from tagwire.packing import Int64s
 
 LANE_EVENT = -1  # one event, JSON; not even a commit is waited for
 LANE_ALARM = 0
@@ -22,9 +23,15 @@ class ClosedBatch(NamedTuple):
     payload: bytes
 
 
+def key_columns(batch: ClosedBatch) -> tuple[Int64s, Int64s]:
+    """Tag ids and counters of a batch of samples. Raises tagwire.errors.DecodeError."""
+    columns = decode_batch(batch.payload).columns
+    return columns["tag"], columns["counter"]
+
+
 def sample_keys(batch: ClosedBatch) -> list[tuple[int, int]]:
     """(tag id, counter) of each sample; none of an event. Raises tagwire.errors.DecodeError."""
     if batch.lane == LANE_EVENT:
         return []
-    columns = decode_batch(batch.payload).columns
-    return list(zip(columns["tag"].tolist(), columns["counter"].tolist(), strict=True))
+    tag_ids, counters = key_columns(batch)
+    return list(zip(tag_ids.tolist(), counters.tolist(), strict=True))

@@ -2,19 +2,24 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike
 
 from taghub.batcher import Batcher
 from taghub.clock import Clock
-from taghub.closed_batch import LANE_EVENT, ClosedBatch, sample_keys
-from taghub.heard import Heard
+from taghub.closed_batch import LANE_EVENT, ClosedBatch, key_columns
+from taghub.heard import Heard, HeardRun
 from taghub.intake import ACCEPTED as OUTCOME_ACCEPTED
-from taghub.intake import Accepted, Intake
+from taghub.intake import Intake
 from taghub.outbox import REFUSED_PAUSE_S
 from taghub.pacing import Pacer
 from taghub.position import PositionSource
 from taghub.refusals import MALFORMED, PAUSE, POISON, SPLIT, TOO_LARGE, refusal
 from taghub.registry import Registry, TagState
+from taghub.run_intake import RUN_FROM, take_run
 from taghub.sample_columns import live_columns
+from taghub.sample_rows import Rows, are_alarms, rows_of
 from taghub.settings import Settings
 from taghub.split import halves
 from taghub.spool import DROP_MEMORY, Dropped, Known, Loaded, Spool, Store
@@ -84,38 +89,41 @@ class Hub:
         """Where batches go from now on."""
         self._uplink = uplink
 
-    def take(self, reports: list[Heard]) -> None:
+    def take(self, reports: Sequence[Heard]) -> None:
         """Reports of a radio: into the spool and the open batch, and to the broker when it is due."""
-        self._take_in(self._intake.take(reports))
+        if isinstance(reports, HeardRun) and len(reports) >= RUN_FROM:
+            self._take_in(take_run(self._intake, reports))
+        else:
+            self._take_in(rows_of(self._intake.take(reports)))
 
     def replace_keyring(self, keyring: dict[int, KeyringEntry]) -> None:
         """Go on with another keyring; frames that waited for its keys are taken now."""
-        self._take_in(self._intake.replace_keyring(keyring, self._clock.unix_us()))
+        self._take_in(rows_of(self._intake.replace_keyring(keyring, self._clock.unix_us())))
 
     def work(self) -> bool:
         """Some milliseconds of what private ids need; True when there is more to do soon."""
         now_us = self._clock.unix_us()
         if not now_us:  # the air's clock has not begun
             return False
-        self._take_in(self._intake.work(now_us, self._clock_quality == TIME_HUB))
+        self._take_in(rows_of(self._intake.work(now_us, self._clock_quality == TIME_HUB)))
         return self._intake.has_work
 
-    def _take_in(self, samples: list[Accepted]) -> None:
+    def _take_in(self, samples: Rows) -> None:
         for notice in self._intake.news:
             whose = "a private id" if notice.private else f"tag {notice.tag_id}"
             _logger.warning("service beacon of %s (not authenticated): %s", whose, notice.service)
         self._intake.news.clear()
-        if samples:
+        if len(samples):
             if self._trace is not None:
-                self._trace.heard(HEARD, [(sample.tag_id, sample.counter, sample.t_us) for sample in samples])
+                self._trace.samples(HEARD, samples["tag_id"], samples["counter"], samples["t_us"])
             self.spool.accept(samples)
             self._batcher.add(samples, self._clock.age_s())
-            alarms = [sample for sample in samples if sample.alarm]
-            if alarms:
+            alarms = samples[are_alarms(samples)]
+            if len(alarms):
                 self._raise_events(alarms)
         self._close_due()
 
-    def _raise_events(self, alarms: list[Accepted]) -> None:
+    def _raise_events(self, alarms: Rows) -> None:
         """Tell of each alarm at once: no batch and no disk is waited for."""
         now_s = self._clock.unix_us() // 1_000_000
         known = self._clock_quality != TIME_UNKNOWN
@@ -263,8 +271,8 @@ class Hub:
         batch = self.spool.acknowledged(sequence)
         if batch is not None:
             self._counts["acknowledged"] += 1
-            if self._trace is not None:
-                self._trace.samples(ACKNOWLEDGED, sample_keys(batch), self._clock.unix_us())
+            if self._trace is not None and batch.lane != LANE_EVENT:
+                self._trace.samples(ACKNOWLEDGED, *key_columns(batch), self._clock.unix_us())
         self.send()
 
     def batch_refused(self, sequence: int, code: int, reason: str) -> None:
@@ -287,20 +295,19 @@ class Hub:
 
     # What the spool tells.
 
-    def samples_committed(self, samples: list[Accepted]) -> None:
-        if self._trace is not None and samples:
-            keys = [sample[:2] for sample in samples]
-            self._trace.samples(ACCEPTED, keys, self._clock.unix_us())
-            if self._durable:
-                self._trace.samples(SPOOLED, keys, self._clock.unix_us())
+    def samples_committed(self, samples: Rows) -> None:
+        if len(samples):
+            self._trace_committed(samples["tag_id"], samples["counter"])
 
     def history_committed(self, batches: list[ClosedBatch]) -> None:
         if self._trace is not None:
-            now_us = self._clock.unix_us()
-            for keys in map(sample_keys, batches):
-                self._trace.samples(ACCEPTED, keys, now_us)
-                if self._durable:
-                    self._trace.samples(SPOOLED, keys, now_us)
+            for batch in batches:
+                self._trace_committed(*key_columns(batch))
+
+    def _trace_committed(self, tag_ids: ArrayLike, counters: ArrayLike) -> None:
+        if self._trace is not None:
+            for event in (ACCEPTED, SPOOLED) if self._durable else (ACCEPTED,):
+                self._trace.samples(event, tag_ids, counters, self._clock.unix_us())
 
     def batches_ready(self) -> None:
         if self.spool.all_delivered:

@@ -81,9 +81,9 @@ class Accepted(NamedTuple):
         return alarm_reading(codes) if self.alarm else from_codes(codes)
 
 
-def count_live(samples: Iterable[Accepted]) -> int:
-    """How many of them are no alarms; as `Accepted.alarm`, at a third of its cost."""
-    return sum([sample[6] & 0x0C != KIND_ALARM << 2 for sample in samples])
+Sender = tuple[Tag, Callable[[bytes, bytes, bytes], bytes], int, bytes, int, int]
+"""A proven claim: tag, its generation's `decrypt` and `final`, the nonce's first five bytes, the claim's mask and epoch
+(in bits 40 to 63)."""
 
 
 class _Claim(NamedTuple):
@@ -121,19 +121,18 @@ class Intake:
         """Notices worth a line in the log; whoever writes them clears the list. Bounded by Notices' own rate."""
         self._budget = budget or SearchBudget()
         self._epoch = -1
-        self._resolved: dict[bytes, tuple[Tag, Callable[[bytes, bytes, bytes], bytes], int, bytes, int, int]] = {}
-        """From byte 0 and the id as sent to a claim that was proven: tag, its generation's `decrypt` and `final`, the
-        nonce's first five bytes, and the claim's mask and epoch. Of a generation that is over, `final` is below the
+        self.senders: dict[bytes, Sender] = {}
+        """From byte 0 and the id as sent to a claim that was proven. Of a generation that is over, `final` is below the
         tag's `last`, which ends it here too."""
 
     def take(self, reports: Iterable[Heard]) -> list[Accepted]:
         """The new samples among `reports`, in their order. Never raises for what came over the air."""
-        resolved = self._resolved
+        senders = self.senders
         counts = self.counts
         accepted: list[Accepted] = []
         new = tuple.__new__  # what Accepted(...) comes to, at a third of its cost
         for t_us, rssi_dbm, frame, _ in reports:
-            sender = resolved.get(frame[:5])
+            sender = senders.get(frame[:5])
             if sender is not None and len(frame) == BEACON_BYTES:
                 # next_with_low and _opened, inlined: this is the hub's hottest path
                 tag, decrypt, final, nonce_head, mask, epoch_bits = sender
@@ -169,7 +168,7 @@ class Intake:
     def replace_keyring(self, keyring: Keyring, now_us: int) -> list[Accepted]:
         """Take another keyring: the samples among the waiting frames that it opens."""
         self.registry.replace(keyring)
-        self._resolved.clear()
+        self.senders.clear()
         self.names.replace(self.registry.id_keys)
         return self._take_waiting(now_us)
 
@@ -179,7 +178,7 @@ class Intake:
         epoch = self.names.epoch(now_us, certain)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._resolved.clear()  # a name that is out of the window has to be unknown
+            self.senders.clear()  # a name that is out of the window has to be unknown
         if self.names.work(now_us, certain):
             return self._take_waiting(now_us)
         if certain or not self.names.complete:
@@ -224,11 +223,11 @@ class Intake:
         if isinstance(found, str):
             return found
         claim, counter, body = found
-        if len(self._resolved) >= RESOLVED_MAX:
-            self._resolved.clear()
+        if len(self.senders) >= RESOLVED_MAX:
+            self.senders.clear()
         tag, generation, mask, epoch_bits = claim
         nonce_head = frame[:1] + tag.id_bytes
-        self._resolved[frame[:5]] = (tag, generation.decrypt, generation.final, nonce_head, mask, epoch_bits)
+        self.senders[frame[:5]] = (tag, generation.decrypt, generation.final, nonce_head, mask, epoch_bits)
         return tag, counter, body
 
     def sender(self, frame: bytes) -> Tag | None:

@@ -14,7 +14,7 @@ from tagwire.keyring import KeyringEntry
 
 CACHED_CIPHERS_MAX = 10_000  # an AESCCM object takes about 500 bytes; above this, it is made anew for each frame
 
-_NEVER_US = 1 << 63
+_NEVER_US = (1 << 63) - 1
 
 
 class TagState(NamedTuple):

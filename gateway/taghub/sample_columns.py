@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from taghub.intake import Accepted
+from taghub.sample_rows import Rows, are_alarms
 from tagwire import fields
 from tagwire.batch import COLUMNS, FLAG_ALARM, FLAG_UNCONFIRMED, RSSI_STEP_DB
-from tagwire.beacon import KIND_ALARM
 from tagwire.bulk import Int64s, unpack_bodies
 from tagwire.fields import BODY_BYTES
 from tagwire.history import Record
@@ -28,24 +28,21 @@ class Fetched(NamedTuple):
     rssi_dbm: int = RSSI_UNKNOWN_DBM
 
 
-def live_columns(samples: list[Accepted], clock_known: bool = True) -> dict[str, Int64s]:
+def live_columns(samples: Rows, clock_known: bool = True) -> dict[str, Int64s]:
     """Samples as the columns of a batch.
 
     A sample whose tag does not know the time is stamped with its first hearing, and says so by TIME_ESTIMATED.
     So does every sample where the hub's clock is not `clock_known`: a beacon's own time is only the end of one.
     """
-    tag_ids, counters, bodies, t_us, rssi_dbm, unconfirmed, byte0 = zip(*samples, strict=True)
-    codes = unpack_bodies(np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, BODY_BYTES))
-    heard_s = _heard_s(t_us)
+    codes = unpack_bodies(np.ascontiguousarray(samples["body"]).view(np.uint8).reshape(-1, BODY_BYTES))
+    heard_s = _heard_s(samples["t_us"])
     half_s = fields.TIME_WINDOW_S // 2
     nearest_s = heard_s - half_s + (codes.time * fields.TIME_STEP_S - heard_s + half_s) % fields.TIME_WINDOW_S
-    first = np.frombuffer(bytes(unconfirmed), np.uint8).astype(np.int64)
-    kind = np.frombuffer(bytes(byte0), np.uint8) >> 2 & 3
     untimed = codes.time_quality == fields.TIME_UNKNOWN
     time_s = np.where(untimed, heard_s, nearest_s)
     return {
-        "tag": np.array(tag_ids, np.int64),
-        "counter": np.array(counters, np.int64),
+        "tag": samples["tag_id"].astype(np.int64),
+        "counter": samples["counter"].astype(np.int64),
         "time": time_s,
         "latitude": codes.latitude,
         "longitude": codes.longitude,
@@ -56,8 +53,8 @@ def live_columns(samples: list[Accepted], clock_known: bool = True) -> dict[str,
         "motion": codes.motion,
         "quality": np.where(untimed | (not clock_known), fields.TIME_ESTIMATED, codes.time_quality),
         "heard": heard_s - time_s,
-        "rssi": np.array(rssi_dbm, np.int64) // RSSI_STEP_DB,
-        "flags": first * FLAG_UNCONFIRMED | (kind == KIND_ALARM) * FLAG_ALARM,
+        "rssi": samples["rssi_dbm"].astype(np.int64) // RSSI_STEP_DB,
+        "flags": samples["unconfirmed"] * FLAG_UNCONFIRMED | are_alarms(samples) * FLAG_ALARM,
     }
 
 
@@ -87,6 +84,6 @@ def history_columns(samples: Sequence[Fetched]) -> dict[str, Int64s]:
     }
 
 
-def _heard_s(t_us: Sequence[int]) -> Int64s:
+def _heard_s(t_us: ArrayLike) -> Int64s:
     """A hub whose clock is absurdly wrong still delivers: the ends leave room for a sample's age."""
-    return np.clip(np.array(t_us, np.int64) // 1_000_000, fields.TIME_WINDOW_S, _LATEST_S)
+    return np.clip(np.asarray(t_us, np.int64) // 1_000_000, fields.TIME_WINDOW_S, _LATEST_S)

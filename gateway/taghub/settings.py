@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from taghub.errors import SettingsError
-from tagwire.batch import SAFE_SAMPLES
 from tagwire.beacon import COMPANY_ID_TEST
 
 MQTT_TEXT_BYTES_MAX = 0xFFFF  # MQTT 5, 1.5.4
@@ -204,7 +203,9 @@ class BatchSettings(_Section):
     """When a batch is closed."""
 
     max_age_s: float = Field(1.0, ge=0.05, le=3600, description="seconds from its first sample: 1 live, 300 on a meter")
-    max_samples: int = Field(SAFE_SAMPLES, ge=1, le=SAFE_SAMPLES, description="samples in one batch")
+    max_samples: int = Field(
+        12_000, ge=1, le=12_000, description="samples in one batch; fewer where so many would not fit a publish"
+    )
 
 
 class SpoolSettings(_Section):

@@ -1,11 +1,12 @@
 """The trace: what happened to each sample, appended to a file for whoever follows it."""
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 
+from numpy.typing import ArrayLike
+
 from taghub.errors import SettingsError
-from tagwire.trace import RECORD_BYTES, encode, encode_many
+from tagwire.trace import RECORD_BYTES, encode_columns
 
 _logger = logging.getLogger(__name__)
 
@@ -22,13 +23,9 @@ class TraceFile:
         except OSError as error:
             raise SettingsError(f"trace.path: cannot be written: {error}") from None
 
-    def heard(self, event: int, samples: Iterable[tuple[int, int, int]]) -> None:
-        """One record for each (tag id, counter, t_us)."""
-        self._write(b"".join([encode(event, tag_id, counter, t_us) for tag_id, counter, t_us in samples]))
-
-    def samples(self, event: int, samples: Iterable[tuple[int, int]], t_us: int) -> None:
-        """One record for each (tag id, counter), all at `t_us`."""
-        self._write(encode_many(event, samples, t_us))
+    def samples(self, event: int, tag_ids: ArrayLike, counters: ArrayLike, t_us: ArrayLike) -> None:
+        """One record for each sample; t_us: of each, or one for all."""
+        self._write(encode_columns(event, tag_ids, counters, t_us))
 
     def close(self) -> None:
         self._file.close()

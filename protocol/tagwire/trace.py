@@ -7,6 +7,9 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 HEARD = 1  # an authentic frame arrived for the first time; its repeats are not traced
 ACCEPTED = 2  # taken into the hub's care: it will be acknowledged, or dropped by a named and counted policy
 SPOOLED = 3  # reserved: committed to the hub's disk
@@ -14,6 +17,7 @@ ACKNOWLEDGED = 4  # the broker has acknowledged the batch that holds it
 
 _RECORD = struct.Struct("<BIIQ")
 RECORD_BYTES = _RECORD.size  # 17
+_COLUMNS = np.dtype([("event", "u1"), ("tag_id", "<u4"), ("counter", "<u4"), ("t_us", "<u8")])
 
 
 class TraceRecord(NamedTuple):
@@ -35,6 +39,14 @@ def encode_many(event: int, samples: Iterable[tuple[int, int]], t_us: int) -> by
     """One record for each (tag id, counter), all with the same event and time."""
     pack = _RECORD.pack
     return b"".join([pack(event, tag_id, counter, t_us) for tag_id, counter in samples])
+
+
+def encode_columns(event: int, tag_ids: ArrayLike, counters: ArrayLike, t_us: ArrayLike) -> bytes:
+    """One record for each row of the columns, all with the same event; t_us: of each, or one for all."""
+    ids = np.asarray(tag_ids)
+    records = np.empty(len(ids), _COLUMNS)
+    records["event"], records["tag_id"], records["counter"], records["t_us"] = event, ids, counters, t_us
+    return records.tobytes()
 
 
 def iter_records(data: bytes) -> Iterator[TraceRecord]:

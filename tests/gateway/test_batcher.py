@@ -7,6 +7,7 @@ from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch
 from taghub.intake import Accepted, Intake
 from taghub.registry import Registry
 from taghub.sample_columns import Fetched
+from taghub.sample_rows import Rows, rows_of
 from tagwire.batch import MAX_BATCH_BYTES, SAFE_SAMPLES, Batch, decode_batch, samples
 from tagwire.beacon import KIND_ALARM
 from tagwire.fields import TIME_ESTIMATED, TIME_GNSS, TIME_HUB, TIME_UNKNOWN, to_codes
@@ -15,9 +16,9 @@ from tagwire.history import Record
 TAG = Tag(7)
 
 
-def accepted(*counters: int, time_s: int | None = NOW_S, t_us: int = NOW_US) -> list[Accepted]:
+def accepted(*counters: int, time_s: int | None = NOW_S, t_us: int = NOW_US) -> Rows:
     intake = Intake(Registry([TAG.entry()]))
-    return intake.take([TAG.heard(counter, reading(time_s=time_s), t_us=t_us) for counter in counters])
+    return rows_of(intake.take([TAG.heard(counter, reading(time_s=time_s), t_us=t_us) for counter in counters]))
 
 
 def take(batcher: Batcher, now_s: float, close: bool = False) -> list[ClosedBatch]:
@@ -49,28 +50,40 @@ def test_full_batches_close_at_once_and_the_rest_waits() -> None:
 
 def test_alarms_close_at_once_in_a_batch_of_their_own() -> None:
     batcher = Batcher("hub-1", 60.0, 100, 5)
-    alarm = accepted(2)[0]._replace(byte0=KIND_ALARM << 2)
-    batcher.add([*accepted(1), alarm, *accepted(3)], 10.0)
+    samples_heard = accepted(1, 2, 3)
+    samples_heard["byte0"][1] = KIND_ALARM << 2
+    batcher.add(samples_heard, 10.0)
     (closed,) = take(batcher, 10.0)
     assert (closed.lane, sample_keys(closed)) == (LANE_ALARM, [(7, 2)])
     assert (batcher.open_samples, batcher.due_s) == (2, 70.0)
 
 
-def test_largest_batch_fits_a_publish() -> None:
-    batcher = Batcher("h" * 64, 1.0, 1_000_000, 1 << 60)
-    wild = [
+def wild(count: int) -> Rows:
+    """Samples that nothing can be predicted of."""
+    return rows_of(
         Accepted(
             i * 2654435761 % (1 << 32), i * 40503 % (1 << 32), bytes(8) + i.to_bytes(3, "big"), i, -i % 99, True, 0
         )
-        for i in range(SAFE_SAMPLES + 1)
-    ]
-    batcher.add(wild, 0.0)
-    (closed,) = take(batcher, 0.5)
-    assert len(closed.payload) <= MAX_BATCH_BYTES
-    assert len(decode_batch(closed.payload).columns["tag"]) == SAFE_SAMPLES
+        for i in range(count)
+    )
 
 
-def decoded(batch_samples: list[Accepted]) -> Batch:
+def test_batches_fit_a_publish_whatever_came_before() -> None:
+    batcher = Batcher("h" * 64, 1.0, 12_000, 1 << 60)
+    batcher.add(wild(SAFE_SAMPLES), 0.0)
+    calm = rows_of([Accepted(7, counter, bytes(11), NOW_US, -60, False, 0) for counter in range(12_000)])
+    batcher.add(calm, 0.0)
+    closed = take(batcher, 2.0)
+    assert closed[0].samples == SAFE_SAMPLES  # before it knows better
+    assert closed[1].samples > SAFE_SAMPLES
+    batcher.add(wild(12_000), 3.0)
+    closed += take(batcher, 5.0)
+    assert max(len(batch.payload) for batch in closed) <= MAX_BATCH_BYTES
+    assert sum(batch.samples for batch in closed) == 26_000
+    assert [batch.sequence for batch in closed] == [(1 << 60) + i for i in range(len(closed))]
+
+
+def decoded(batch_samples: Rows) -> Batch:
     batcher = Batcher("hub-1", 1.0, 100, 5)
     batcher.add(batch_samples, 10.0)
     return decode_batch(take(batcher, 11.0)[0].payload)
@@ -100,7 +113,9 @@ def test_sample_without_time_is_stamped_with_its_first_hearing() -> None:
 
 def test_hub_with_an_absurd_clock_still_delivers() -> None:
     for t_us in (0, -5, (1 << 63) - 1):
-        assert len(samples(decoded([accepted(1)[0]._replace(t_us=t_us)]))) == 1
+        heard = accepted(1)
+        heard["t_us"] = t_us
+        assert len(samples(decoded(heard))) == 1
 
 
 def fetched(counter: int, time_s: int | None = NOW_S, t_us: int = NOW_US + 3_600_000_000) -> Fetched:

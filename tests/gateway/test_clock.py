@@ -13,6 +13,7 @@ from taghub import clock as module
 from taghub.batcher import Batcher
 from taghub.clock import SystemClock
 from taghub.intake import Accepted
+from taghub.sample_rows import rows_of
 from tagwire import trace
 from tagwire.air import encode_advertisement
 from tagwire.batch import decode_batch, samples
@@ -106,10 +107,10 @@ def test_clock_that_was_never_synchronised_takes_what_a_tag_knows(monkeypatch: p
 def test_samples_of_an_unknown_time_leave_as_estimated_or_corrected() -> None:
     sample = Accepted(7, 1, encode_body(reading(time_s=NOW_S)), 5_000_000, -60, False, 0)
     batcher = Batcher("hub-1", 60.0, 100, 1)
-    batcher.add([sample], 0.0)
+    batcher.add(rows_of([sample]), 0.0)
     (closed,) = batcher.take_due(0.0, 5, TIME_UNKNOWN, None, close=True)
     assert [each.reading.time_quality for each in samples(decode_batch(closed.payload))] == [TIME_ESTIMATED]
-    batcher.add([sample], 0.0)
+    batcher.add(rows_of([sample]), 0.0)
     batcher.shift(NOW_US - 5_000_000)
     (closed,) = batcher.take_due(0.0, NOW_S, TIME_HUB, None, close=True)
     (corrected,) = samples(decode_batch(closed.payload))

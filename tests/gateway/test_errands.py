@@ -9,6 +9,7 @@ from tags import NOW_S, NOW_US
 from taghub.batcher import Batcher
 from taghub.closed_batch import ClosedBatch
 from taghub.sample_columns import Fetched
+from taghub.sample_rows import NO_ROWS
 from taghub.spool.errands import OWED_WIDTH, Errands, Notes
 from taghub.spool.store import Commit, Limits, Store
 from tagwire.fields import TIME_HUB
@@ -77,14 +78,14 @@ def keys(*counters: int) -> list[tuple[int, int]]:
 def test_errands_and_what_is_missing_survive_with_the_batches_they_are_about(tmp_path: Path) -> None:
     store = Store(tmp_path / "spool.db", "off", Limits(1_000_000, 1e9, "oldest"))
     errands = Errands(store.open().errands)
-    store.commit(Commit([], 0, [], 0, last={7: 100}))
+    store.commit(Commit(NO_ROWS, 0, [], 0, last={7: 100}))
     errands.first_heard(7, 100)
     errands.adopted(7, 90, done=True)
     errands.acknowledged(keys(100))
     rows = errands.take_changed()
-    store.commit(Commit([], 0, [], 0, notes=Notes([], [(7, 90, 100)], rows)))
+    store.commit(Commit(NO_ROWS, 0, [], 0, notes=Notes([], [(7, 90, 100)], rows)))
     fetched = backlog(1, 90, 91, 95)
-    store.commit(Commit([], 0, [fetched], 0, fetched=keys(90, 91, 95), notes=Notes([(7, 96, 97)])))
+    store.commit(Commit(NO_ROWS, 0, [fetched], 0, fetched=keys(90, 91, 95), notes=Notes([(7, 96, 97)])))
     store.close()
     again = Store(tmp_path / "spool.db", "off", Limits(1_000_000, 1e9, "oldest"))
     loaded = again.open()
@@ -102,8 +103,8 @@ def test_errands_and_what_is_missing_survive_with_the_batches_they_are_about(tmp
 def test_samples_of_a_batch_that_is_given_up_are_missing_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "spool.db", "off", Limits(10, 1e9, "oldest"))
     store.open()
-    store.commit(Commit([], 0, [], 0, last={7: 100}, notes=Notes([], [(7, 90, 100)])))
-    (dropped,) = store.commit(Commit([], 0, [backlog(1, 90, 91)], 0, fetched=keys(90, 91)))
+    store.commit(Commit(NO_ROWS, 0, [], 0, last={7: 100}, notes=Notes([], [(7, 90, 100)])))
+    (dropped,) = store.commit(Commit(NO_ROWS, 0, [backlog(1, 90, 91)], 0, fetched=keys(90, 91)))
     assert dropped.samples == 2
     assert store.seen(7).missing() == [(90, 99)]  # type: ignore[union-attr]
     store.close()
@@ -116,7 +117,7 @@ def test_samples_of_a_batch_that_is_given_up_are_missing_again(tmp_path: Path) -
 def test_file_from_before_couriers_gets_the_table(tmp_path: Path) -> None:
     store = Store(tmp_path / "spool.db", "off", Limits(1_000_000, 1e9, "oldest"))
     store.open()
-    store.commit(Commit([], 0, [], 0, last={7: 100}, checkpoint=True))
+    store.commit(Commit(NO_ROWS, 0, [], 0, last={7: 100}, checkpoint=True))
     with store._transaction() as database:
         database.execute("DROP TABLE errand")
     store.close()

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taghub.spool.seen import WIDTH, Seen, from_bytes
+from taghub.spool.states import TagStates
 
 
 def test_gaps_are_named_and_close() -> None:
@@ -80,3 +81,13 @@ def test_what_the_bitmap_has_no_room_for_is_not_reopened() -> None:
     assert (seen.floor, seen.bits) == (WIDTH * 2, 0)
     seen.reopen(WIDTH + 1, WIDTH * 2)
     assert (seen.floor, seen.last) == (WIDTH, WIDTH * 2)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 12)), max_size=30), max_size=4))
+def test_many_samples_at_once_are_the_same_as_each(chunks: list[list[tuple[int, int]]]) -> None:
+    singly, at_once = TagStates(), TagStates()
+    for chunk in chunks:
+        for key in chunk:
+            singly.add(*key)
+        at_once.add_many([tag_id for tag_id, _ in chunk], [counter for _, counter in chunk])
+        assert sorted(at_once.changed_rows()) == sorted(singly.changed_rows())

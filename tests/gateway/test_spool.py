@@ -15,6 +15,7 @@ from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch
 from taghub.intake import Accepted
 from taghub.outbox import READY_MAX
 from taghub.sample_columns import Fetched
+from taghub.sample_rows import Rows, rows_of
 from taghub.spool import DROP_MEMORY, Dropped, Known, Limits, Spool, Store, StoreError
 from tagwire.fields import TIME_HUB
 from tagwire.history import Record
@@ -28,8 +29,8 @@ class News:
         self.history: list[int] = []
         self.dropped: list[Dropped] = []
 
-    def samples_committed(self, samples: list[Accepted]) -> None:
-        self.committed += [sample.counter for sample in samples]
+    def samples_committed(self, samples: Rows) -> None:
+        self.committed += samples["counter"].tolist()
 
     def history_committed(self, batches: list[ClosedBatch]) -> None:
         self.history += [batch.sequence for batch in batches]
@@ -97,7 +98,7 @@ def sent(made: Spool) -> list[int]:
 
 def test_sample_is_committed_and_its_batch_sent_only_then(run: Callable[..., None]) -> None:
     async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
-        made.accept([sample(1)])
+        made.accept(rows_of([sample(1)]))
         made.add([batch(1)])
         assert (news.committed, sent(made)) == ([], [])
         await until(lambda: news.committed == [1])
@@ -130,7 +131,7 @@ def test_backlog_longer_than_memory_comes_from_the_file_and_each_batch_once(run:
 def test_full_disk_sends_from_memory_and_promises_nothing_until_there_is_room(run: Callable[..., None]) -> None:
     async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
         store.full = True
-        made.accept([sample(1), sample(2)])
+        made.accept(rows_of([sample(1), sample(2)]))
         made.add([batch(1), batch(2)])
         await until(lambda: made.failing == "disk full")
         assert sent(made) == [1, 2]

@@ -3,12 +3,14 @@
 import random
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tags import NOW_S, NOW_US
 
 from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch
 from taghub.intake import Accepted
+from taghub.sample_rows import NO_ROWS, rows_of
 from taghub.spool import Limits, Loaded, Store, StoreError
 from taghub.spool.store import (
     DROP_DAMAGED,
@@ -41,11 +43,16 @@ def opened(path: Path, limits: Limits = LIMITS) -> tuple[Store, Loaded]:
 
 
 def samples(store: Store, *counters: int, live_from: int = 0, live_batched: int = 0) -> None:
-    store.commit(Commit([sample(counter) for counter in counters], live_from, [], live_batched))
+    store.commit(Commit(rows_of([sample(counter) for counter in counters]), live_from, [], live_batched))
+
+
+def found(loaded: Loaded) -> Any:
+    """With the open samples as a list."""
+    return loaded._replace(open=[Accepted(*row) for row in loaded.open.tolist()])
 
 
 def batches(store: Store, *closed: ClosedBatch, held: tuple[int, ...] = ()) -> list[Dropped]:
-    return store.commit(Commit([], 0, list(closed), 0, held=held, now_s=NOW_S))
+    return store.commit(Commit(NO_ROWS, 0, list(closed), 0, held=held, now_s=NOW_S))
 
 
 def stored(store: Store) -> list[int]:
@@ -59,11 +66,11 @@ def path(tmp_path: Path) -> Path:
 
 def test_open_samples_and_state_survive_without_any_end(path: Path) -> None:
     store, loaded = opened(path)
-    assert loaded == Loaded({}, [], 0, 0, 0)
-    store.commit(Commit([sample(1), sample(2, alarm=True), sample(4)], 0, [batch(50, LANE_ALARM)], 0))
+    assert found(loaded) == Loaded({}, [], 0, 0, 0)
+    store.commit(Commit(rows_of([sample(1), sample(2, alarm=True), sample(4)]), 0, [batch(50, LANE_ALARM)], 0))
     samples(store, 5, live_from=2)
     again, loaded = opened(path)  # the first was never closed
-    assert loaded == Loaded({7: 5}, [sample(1), sample(4), sample(5)], 0, 51, 0)
+    assert found(loaded) == Loaded({7: 5}, [sample(1), sample(4), sample(5)], 0, 51, 0)
     seen = again.seen(7)
     assert seen is not None
     assert seen.missing() == [(3, 3)]
@@ -73,29 +80,29 @@ def test_open_samples_and_state_survive_without_any_end(path: Path) -> None:
 def test_samples_that_are_in_a_batch_are_not_open(path: Path) -> None:
     store, _ = opened(path)
     samples(store, 1, 2, 3)
-    store.commit(Commit([sample(4), sample(5)], 3, [batch(1), batch(2)], 4))
+    store.commit(Commit(rows_of([sample(4), sample(5)]), 3, [batch(1), batch(2)], 4))
     _, loaded = opened(path)
-    assert (loaded.open, loaded.live_batched) == ([sample(5)], 4)
+    assert (found(loaded).open, loaded.live_batched) == ([sample(5)], 4)
 
 
 def test_checkpoint_empties_the_journal_and_changes_nothing_else(path: Path) -> None:
     store, _ = opened(path)
     for counter in range(1, 10):
         samples(store, counter, live_from=counter - 1)
-    store.commit(Commit([], 9, [batch(1)], 8, checkpoint=True, epoch=77))
+    store.commit(Commit(NO_ROWS, 9, [batch(1)], 8, checkpoint=True, epoch=77))
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT count(*) FROM journal").fetchone() == (1,)
     store, loaded = opened(path)
-    assert loaded == Loaded({7: 9}, [sample(9)], 8, 2, 77)
+    assert found(loaded) == Loaded({7: 9}, [sample(9)], 8, 2, 77)
     samples(store, 10, live_from=9, live_batched=8)
     _, loaded = opened(path)
-    assert (loaded.last, loaded.open) == ({7: 10}, [sample(9), sample(10)])
+    assert (loaded.last, found(loaded).open) == ({7: 10}, [sample(9), sample(10)])
 
 
 def test_acknowledged_batches_are_gone_and_counted_down(path: Path) -> None:
     store, _ = opened(path)
     batches(store, batch(1), batch(2))
-    store.commit(Commit([], 0, [], 0, acknowledged=[1, 99]))
+    store.commit(Commit(NO_ROWS, 0, [], 0, acknowledged=[1, 99]))
     assert (stored(store), store.totals[:3]) == ([2], (1, 2, len(PAYLOAD)))
     batches(store, batch(2))  # again, after a repair
     assert store.totals.batches == 1
@@ -128,7 +135,7 @@ def test_batch_in_flight_is_never_dropped(path: Path) -> None:
 
 def test_old_batches_go_when_the_time_is_known(path: Path) -> None:
     store, _ = opened(path)
-    store.commit(Commit([], 0, [batch(1, created_s=NOW_S - 3601), batch(2)], 0))
+    store.commit(Commit(NO_ROWS, 0, [batch(1, created_s=NOW_S - 3601), batch(2)], 0))
     assert stored(store) == [1, 2]
     assert batches(store, batch(3)) == [Dropped(1, 2, DROP_OLD)]
 
@@ -136,7 +143,7 @@ def test_old_batches_go_when_the_time_is_known(path: Path) -> None:
 def test_refused_batch_stays_in_the_file_counted_and_is_the_first_to_go(path: Path) -> None:
     store, _ = opened(path, Limits(2 * len(PAYLOAD), 3600.0, "oldest"))
     batches(store, batch(1), batch(2))
-    assert store.commit(Commit([], 0, [], 0, refused=[2])) == [Dropped(2, 2, DROP_REFUSED)]
+    assert store.commit(Commit(NO_ROWS, 0, [], 0, refused=[2])) == [Dropped(2, 2, DROP_REFUSED)]
     assert (stored(store), store.totals.batches, store.totals.poison) == ([1], 2, 1)
     assert batches(store, batch(3)) == [Dropped(2, 0, DROP_FULL)]
     assert store.totals.dropped == {**dict.fromkeys(DROP_REASONS, 0), DROP_REFUSED: 2}
@@ -171,19 +178,19 @@ def test_commit_that_fails_changes_nothing(path: Path) -> None:
     pages = store._opened.execute("PRAGMA page_count").fetchone()[0]
     store._opened.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreError, match="full"):
-        store.commit(Commit([sample(2)], 1, [batch(1, payload=bytes(100_000))], 2))
+        store.commit(Commit(rows_of([sample(2)]), 1, [batch(1, payload=bytes(100_000))], 2))
     assert store.totals == before
     store._opened.execute("PRAGMA max_page_count = 1000000")
     samples(store, 3, live_from=1)
     _, loaded = opened(path)
-    assert (loaded.last, loaded.open) == ({7: 3}, [sample(1), sample(3)])
+    assert (loaded.last, found(loaded).open) == ({7: 3}, [sample(1), sample(3)])
 
 
 def fill(path: Path) -> None:
     store, _ = opened(path)
     samples(store, *range(1, 50))
     batches(store, *[batch(i, payload=random.Random(i).randbytes(5000)) for i in range(1, 101)])
-    store.commit(Commit([], 49, [], 0, checkpoint=True))
+    store.commit(Commit(NO_ROWS, 49, [], 0, checkpoint=True))
     samples(store, 50, 51, live_from=49)
     store.close()
 
@@ -211,7 +218,7 @@ def test_file_that_is_gone_while_in_use_is_noticed_and_nothing_of_it_is_lost(pat
     with pytest.raises(StoreDamagedError):
         samples(store, 3, live_from=2)
     loaded = store.rebuild("gone")
-    assert (loaded.last, loaded.open) == ({7: 2}, [sample(1), sample(2)])
+    assert (loaded.last, found(loaded).open) == ({7: 2}, [sample(1), sample(2)])
     assert (stored(store), store.totals.batches) == ([1], 1)
     samples(store, 3, live_from=2)
     assert opened(path)[1].last == {7: 3}
@@ -252,7 +259,7 @@ def still_works(store: Store, path: Path) -> None:
     for _ in range(3):
         try:
             good, _ = store.next([], 1000)
-            store.commit(Commit([sample(200)], 500, [batch(1000)], 500, checkpoint=True))
+            store.commit(Commit(rows_of([sample(200)]), 500, [batch(1000)], 500, checkpoint=True))
             break
         except StoreDamagedError as error:
             store.rebuild(str(error))
@@ -280,7 +287,7 @@ def test_store_in_memory_takes_little_more_than_its_bound(payload_bytes: int) ->
     store.open()
     for first in range(0, 2 * bound_bytes // payload_bytes, 20):
         batches = [ClosedBatch(first + i, LANE_LIVE, 0, 41, bytes(payload_bytes)) for i in range(20)]
-        store.commit(Commit([], 0, batches, 0))
+        store.commit(Commit(NO_ROWS, 0, batches, 0))
     assert 0.9 * bound_bytes < store.totals.bytes <= bound_bytes
     database = store._opened
     assert database is not None
@@ -292,7 +299,7 @@ def test_store_in_memory_takes_little_more_than_its_bound(payload_bytes: int) ->
 def test_fetched_samples_close_their_gaps_in_the_transaction_of_their_batch(path: Path) -> None:
     store, _ = opened(path)
     samples(store, 1, 5, 9)
-    store.commit(Commit([], 3, [batch(1, LANE_BACKLOG)], 0, fetched=[(7, 2), (7, 3), (7, 4), (8, 100)]))
+    store.commit(Commit(NO_ROWS, 3, [batch(1, LANE_BACKLOG)], 0, fetched=[(7, 2), (7, 3), (7, 4), (8, 100)]))
     again, loaded = opened(path)  # the first was never closed
     assert loaded.last == {7: 9, 8: 100}
     seen = again.seen(7)
@@ -309,5 +316,5 @@ def test_events_go_first_and_are_dropped_last_and_counted(path: Path) -> None:
     assert stored(store) == [1, 2]
     assert batches(store, event._replace(sequence=3)) == [Dropped(2, 2, DROP_FULL)]
     assert batches(store, event._replace(sequence=4)) == [Dropped(1, 1, DROP_EVENT)]
-    store.commit(Commit([], 0, [], 0, refused=[3]))
+    store.commit(Commit(NO_ROWS, 0, [], 0, refused=[3]))
     assert (stored(store), store.totals.dropped[DROP_EVENT], store.totals.dropped[DROP_FULL]) == ([4], 2, 2)

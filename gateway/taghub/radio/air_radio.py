@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from taghub.clock import AirClock, Clock
 from taghub.errors import PortError, RadioError
-from taghub.heard import Heard, from_records, from_run
+from taghub.heard import Heard, HeardRun, from_records, from_run
 from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS, Advertisement, new_counts
 from taghub.settings import AirSettings
 from tagwire.air import FULL_BYTES, RECORD_ADVERTISEMENT, Decoder, Record
@@ -48,9 +48,9 @@ class AirRadio:
         """There is nothing beside `listen`."""
 
     @contextlib.asynccontextmanager
-    async def listen(self, passive: bool | None = None) -> AsyncIterator[AsyncIterator[list[Heard]]]:
+    async def listen(self, passive: bool | None = None) -> AsyncIterator[AsyncIterator[Sequence[Heard]]]:
         """Listen from the first moment inside to the end. Raises PortError. See `Radio.listen`."""
-        queue: asyncio.Queue[list[Heard]] = asyncio.Queue(CHUNKS_MAX)
+        queue: asyncio.Queue[Sequence[Heard]] = asyncio.Queue(CHUNKS_MAX)
         connections: set[asyncio.Task[None]] = set()
 
         async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,34 +89,46 @@ class AirRadio:
             reason = getattr(error, "strerror", None) or error  # asyncio's own errors have the text only
             raise PortError(f"radio {self.name}: cannot listen: {reason}; set another `listen`") from None
 
-    async def _read(self, reader: asyncio.StreamReader, queue: asyncio.Queue[list[Heard]]) -> None:
+    async def _read(self, reader: asyncio.StreamReader, queue: asyncio.Queue[Sequence[Heard]]) -> None:
         decoder = Decoder()
         while data := await reader.read(READ_BYTES):
+            heard_us = None if isinstance(self._clock, AirClock) else self._clock.unix_us()
             run = decoder.feed_run(data)
+            while run:
+                if self.tap is not None:
+                    self._tell(self.tap, Decoder().feed(run))
+                await self._put(queue, from_run(run, self._company_id, heard_us), len(run) // FULL_BYTES)
+                run = decoder.feed_run(b"")
             records = decoder.feed(b"")
             if self.tap is not None:
-                self._tell(self.tap, run, records)
-            heard_us = None if isinstance(self._clock, AirClock) else self._clock.unix_us()
-            reports = from_run(run, self._company_id, heard_us) + from_records(records, self._company_id, heard_us)
-            if isinstance(self._clock, AirClock):
-                reports = _timed(reports, self._clock)
-            self.counts[COUNT_REPORTS] += len(reports)
-            self.counts[COUNT_FOREIGN] += len(run) // FULL_BYTES + len(records) - len(reports)
-            if reports:
-                await queue.put(reports)
+                self._tell(self.tap, records)
+            await self._put(queue, from_records(records, self._company_id, heard_us), len(records))
 
-    def _tell(self, tap: Callable[[Advertisement], None], run: bytes, records: list[Record]) -> None:
-        for record_type, t_us, rssi_dbm, address, adv_data in [*Decoder().feed(run), *records]:
+    async def _put(self, queue: asyncio.Queue[Sequence[Heard]], reports: Sequence[Heard], records: int) -> None:
+        """Queue what was ours among so many records."""
+        if isinstance(self._clock, AirClock):
+            reports = _timed(reports, self._clock)
+        self.counts[COUNT_REPORTS] += len(reports)
+        self.counts[COUNT_FOREIGN] += records - len(reports)
+        if len(reports):
+            await queue.put(reports)
+
+    def _tell(self, tap: Callable[[Advertisement], None], records: list[Record]) -> None:
+        for record_type, t_us, rssi_dbm, address, adv_data in records:
             if record_type == RECORD_ADVERTISEMENT:
                 now_us = t_us if isinstance(self._clock, AirClock) else self._clock.unix_us()
                 tap(Advertisement(now_us, rssi_dbm, address[::-1].hex(":").upper(), adv_data))
 
 
-def _timed(reports: list[Heard], clock: AirClock) -> list[Heard]:
+def _timed(reports: Sequence[Heard], clock: AirClock) -> Sequence[Heard]:
     """The reports whose own time a batch can carry; the latest is the hub's time from now on."""
-    reports = [report for report in reports if _EARLIEST_US <= report.t_us < _LATEST_US]
-    if reports:
-        clock.advance(max(report.t_us for report in reports))
+    if isinstance(reports, HeardRun):
+        reports = reports.only((reports.t_us >= _EARLIEST_US) & (reports.t_us < _LATEST_US))
+        newest_us = int(reports.t_us.max(initial=0))
+    else:
+        reports = [report for report in reports if _EARLIEST_US <= report.t_us < _LATEST_US]
+        newest_us = max((report.t_us for report in reports), default=0)
+    clock.advance(newest_us)
     return reports
 
 
@@ -130,6 +142,6 @@ async def _refuse_taken_socket(path: str) -> None:
     raise OSError(errno.EADDRINUSE, "another process listens on it")
 
 
-async def _chunks(queue: asyncio.Queue[list[Heard]]) -> AsyncIterator[list[Heard]]:
+async def _chunks(queue: asyncio.Queue[Sequence[Heard]]) -> AsyncIterator[Sequence[Heard]]:
     while True:
         yield await queue.get()

@@ -1,6 +1,6 @@
 """The interface of every radio."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -42,7 +42,7 @@ class Radio(Protocol):
     steps: frozenset[str]
     """Which of recovery's steps `take_step` knows."""
 
-    def listen(self, passive: bool | None = None) -> AbstractAsyncContextManager[AsyncIterator[list[Heard]]]:
+    def listen(self, passive: bool | None = None) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Heard]]]:
         """Open the radio; the iterator gives the reports that arrived since the last time, never an empty list.
 
         passive: scan without asking anything of the senders; None for what the settings say."""

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from taghub.errors import AbsentError, PassiveError, PortError, RadioError
@@ -26,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 async def keep(
     radio: Radio,
-    take: Callable[[list[Heard]], None],
+    take: Callable[[Sequence[Heard]], None],
     changed: Callable[[RadioStatus], None],
     now: Callable[[], float] = time.monotonic,
 ) -> None:
@@ -41,7 +41,7 @@ class _Keeper:
     def __init__(
         self,
         radio: Radio,
-        take: Callable[[list[Heard]], None],
+        take: Callable[[Sequence[Heard]], None],
         changed: Callable[[RadioStatus], None],
         now: Callable[[], float],
     ) -> None:

@@ -12,15 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
 from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch, sample_keys
-from taghub.intake import Accepted, count_live
 from taghub.outbox import READY_MAX, Outbox
+from taghub.sample_rows import NO_ROWS, Rows, count_live, joined
 from taghub.spool.errands import Errands, Notes, Row
 from taghub.spool.seen import Seen
 from taghub.spool.store import Commit, Dropped, Loaded, Store, StoreDamagedError, StoreError
 
 COMMIT_INTERVAL_S = 0.05  # promised are 100 ms; the rest is for the disk
 RETRY_S = 1.0  # while the file cannot be written
-PENDING_SAMPLES_MAX = 100_000  # while it cannot, 30 MB
+PENDING_SAMPLES_MAX = 100_000  # while it cannot, 3 MB
 
 DROP_MEMORY = "memory_full"  # the file could not be written, and the broker was away as well
 
@@ -41,7 +41,7 @@ class Known(NamedTuple):
 class SpoolEvents(Protocol):
     """What the owner of a spool is told, in the event loop."""
 
-    def samples_committed(self, samples: list[Accepted]) -> None:
+    def samples_committed(self, samples: Rows) -> None:
         """They survive whatever happens from now on."""
 
     def history_committed(self, batches: list[ClosedBatch]) -> None:
@@ -77,7 +77,7 @@ class Spool:
         self._events = events
         self._memory_bytes = memory_bytes
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._samples: list[Accepted] = []
+        self._samples: list[Rows] = []
         self._batches: dict[int, ClosedBatch] = {}
         self._acknowledged: set[int] = set()
         self._refused: set[int] = set()
@@ -111,10 +111,10 @@ class Spool:
         """Whether every closed batch is acknowledged, and the file knows it."""
         return not (self._busy or self._acknowledged or self._refused or self.undelivered_batches)
 
-    def accept(self, samples: list[Accepted]) -> None:
+    def accept(self, samples: Rows) -> None:
         """New samples; `samples_committed` follows."""
         self._given += 1
-        self._samples += samples
+        self._samples.append(samples)
         self._live_accepted += count_live(samples)
         self._wake.set()
 
@@ -233,12 +233,12 @@ class Spool:
         self._events.batches_ready()
 
     async def _commit(self, checkpoint: bool) -> None:
-        samples, self._samples = self._samples, []
+        samples, self._samples = joined([NO_ROWS, *self._samples]), []
         batches, self._batches = self._batches, {}
         acknowledged, self._acknowledged = self._acknowledged, set()
         refused, self._refused = self._refused, set()
         given, notes = self._given, self._take_notes()
-        if not (samples or batches or acknowledged or refused or any(notes) or checkpoint or self._rebase):
+        if not (len(samples) or batches or acknowledged or refused or any(notes) or checkpoint or self._rebase):
             self._now_saved(given)
             return
         known = self._events.known()
@@ -261,7 +261,7 @@ class Spool:
         try:
             dropped = await self._in_thread(self._store.commit, commit)
         except (StoreError, StoreDamagedError) as error:
-            self._samples = samples + self._samples
+            self._samples.insert(0, samples)
             self._batches = {
                 number: batch
                 for number, batch in (batches | self._batches).items()
@@ -331,8 +331,9 @@ class Spool:
         if not self.failing:
             _logger.error("the spool cannot be written: %s; batches go to the broker from memory", reason)
         self.failing = reason
-        if len(self._samples) > PENDING_SAMPLES_MAX:  # they are in batches; only their replay state is left behind
-            del self._samples[: -PENDING_SAMPLES_MAX // 2]
+        pending = sum(map(len, self._samples))
+        if pending > PENDING_SAMPLES_MAX:  # they are in batches; only their replay state is left behind
+            self._samples = [joined(self._samples)[-PENDING_SAMPLES_MAX // 2 :]]
             self._rebase = True
         self._send_unsaved()
 

@@ -21,10 +21,10 @@ from taghub.closed_batch import (
     ClosedBatch,
     sample_keys,
 )
-from taghub.intake import Accepted, count_live
+from taghub.sample_rows import NO_ROWS, Rows, are_alarms, count_live, joined
+from taghub.sample_rows import from_bytes as rows_from_bytes
 from taghub.spool import schema
 from taghub.spool.errands import Notes, Row
-from taghub.spool.journal import pack, unpack
 from taghub.spool.salvage import readable_rows, set_aside
 from taghub.spool.seen import Seen, from_bytes
 from taghub.spool.states import TagStates
@@ -71,7 +71,7 @@ class Commit(NamedTuple):
     backlog. notes: of the courier.
     """
 
-    samples: list[Accepted]
+    samples: Rows
     live_from: int
     batches: list[ClosedBatch]
     live_batched: int
@@ -109,7 +109,7 @@ class Loaded(NamedTuple):
     order. note: what had to be repaired, for the log; empty where nothing. errands: of the courier."""
 
     last: dict[int, int]
-    open: list[Accepted]
+    open: Rows
     live_batched: int
     next_sequence: int
     epoch: int
@@ -179,7 +179,7 @@ class Store:
             )
             if checkpoint:
                 self._checkpoint(database, commit)
-            if commit.samples:
+            if len(commit.samples):
                 self._journal(database, commit)
             dropped = self._write_batches(database, commit)
         if checkpoint:
@@ -187,9 +187,7 @@ class Store:
             self._since_checkpoint = 0
             self._checkpoint_s = time.monotonic()
         self._since_checkpoint += len(commit.samples)
-        add = self._states.add
-        for sample in commit.samples:
-            add(sample[0], sample[1])
+        self._states.add_many(commit.samples["tag_id"], commit.samples["counter"])
         return dropped
 
     def next(self, held: Collection[int], count: int) -> tuple[list[ClosedBatch], list[Dropped]]:
@@ -281,24 +279,23 @@ class Store:
         self._meta, self._meta_on_disk = meta, dict(meta)
         self._journal_id = meta.get("checkpoint", 0)
         batched = meta.get("live_batched", 0)
-        open_samples: list[Accepted] = []
+        parts = [NO_ROWS]
         live_end = 0
         try:
             self._states.load(tags)
             for row_id, live_from, live, crc, records in rows:
                 if zlib.crc32(records) != crc:
                     raise StoreDamagedError(f"journal row {row_id} has other bytes than were written")
-                samples = unpack(records)
-                for sample in samples:
-                    self._states.add(sample.tag_id, sample.counter)
+                samples = rows_from_bytes(records)
+                self._states.add_many(samples["tag_id"], samples["counter"])
                 if live_from + live > batched:
-                    waiting = [sample for sample in samples if not sample.alarm]
-                    open_samples += waiting[max(0, batched - live_from) :]
+                    parts.append(samples[~are_alarms(samples)][max(0, batched - live_from) :])
                     live_end = live_from + live
                 self._journal_id = max(self._journal_id, row_id)
         except (ValueError, TypeError, OverflowError) as error:
             raise StoreDamagedError(f"a row is none that was written: {error}") from None
-        if open_samples:
+        open_samples = joined(parts)
+        if len(open_samples):
             batched = live_end - len(open_samples)
         self._since_checkpoint = CHECKPOINT_SAMPLES if rows else 0  # at the next commit
         next_sequence, epoch = meta.get("next_sequence", 0), meta.get("epoch", 0)
@@ -313,7 +310,7 @@ class Store:
         database.execute(schema.TRIM_JOURNAL, (self._journal_id, commit.live_batched))
 
     def _journal(self, database: sqlite3.Connection, commit: Commit) -> None:
-        records = pack(commit.samples)
+        records = commit.samples.tobytes()
         live = count_live(commit.samples)
         self._journal_id += 1
         row = (self._journal_id, commit.live_from, live, zlib.crc32(records), records)
