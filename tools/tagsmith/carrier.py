@@ -7,14 +7,14 @@ import queue
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
-
-from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from tagsmith.errors import BrokerError
 from tagsmith.mailbox import Sealed
+
+if TYPE_CHECKING:
+    from paho.mqtt import client as mqtt
 
 CONNECT_TIMEOUT_S = 10.0
 QOS = 1  # at least once: a tag carries a number out once, and answers it twice
@@ -94,7 +94,10 @@ def exchange(
         connection.loop_stop()
 
 
-def _connected(broker: Broker, topic: str, replies: "queue.Queue[bytes]") -> mqtt.Client:
+def _connected(broker: Broker, topic: str, replies: "queue.Queue[bytes]") -> "mqtt.Client":
+    from paho.mqtt import client as mqtt
+    from paho.mqtt.enums import CallbackAPIVersion
+
     answers: queue.Queue[str] = queue.Queue()
 
     def on_connect(connection: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:

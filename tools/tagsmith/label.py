@@ -6,14 +6,13 @@ correction Q (a quarter may be dirt) it is the smallest code there is, 21 module
 
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import segno
-from PIL import Image, ImageDraw, ImageFont
-from reportlab.lib.units import mm
-from reportlab.pdfgen.canvas import Canvas
+from typing import TYPE_CHECKING, NamedTuple
 
 from tagsmith.identity import readable_id
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
+    from reportlab.pdfgen.canvas import Canvas
 
 QUIET_MODULES = 4  # ISO/IEC 18004 asks for a margin of four modules
 MODULES = 21 + 2 * QUIET_MODULES
@@ -67,6 +66,8 @@ def _has_letter(letter: str) -> bool:
 
 
 def _modules(tag_id: int) -> list[list[bool]]:
+    import segno
+
     code = segno.make(qr_text(tag_id), error="q", micro=False, boost_error=False)
     return [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET_MODULES)]
 
@@ -77,6 +78,8 @@ def _texts(label: Label) -> tuple[str, str, str]:
 
 def png(label: Label, size_mm: tuple[float, float] = (50.0, 25.0)) -> bytes:
     """One label as a PNG of 300 dots per inch."""
+    from PIL import Image, ImageDraw  # what makes pictures is loaded where some are made
+
     width, height = (round(side_mm / MM_PER_INCH * DPI) for side_mm in size_mm)
     image = Image.new("1", (width, height), 1)
     draw = ImageDraw.Draw(image)
@@ -97,7 +100,9 @@ def png(label: Label, size_mm: tuple[float, float] = (50.0, 25.0)) -> bytes:
     return out.getvalue()
 
 
-def _fitting_font(text: str, size: int, room: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _fitting_font(text: str, size: int, room: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
+    from PIL import ImageFont
+
     font = ImageFont.load_default(size)
     width = font.getlength(text)
     return font if width <= room else ImageFont.load_default(max(int(size * room / width), 6))
@@ -105,6 +110,9 @@ def _fitting_font(text: str, size: int, room: int) -> ImageFont.FreeTypeFont | I
 
 def pdf(labels: Sequence[Label], sheet: Sheet, skip: int = 0) -> bytes:
     """Sheets of labels, row by row. skip: places at the start of the first sheet that are used up already."""
+    from reportlab.lib.units import mm
+    from reportlab.pdfgen.canvas import Canvas
+
     out = io.BytesIO()
     page_points = (sheet.page_mm[0] * mm, sheet.page_mm[1] * mm)
     canvas = Canvas(out, pagesize=page_points, invariant=True)
@@ -122,7 +130,7 @@ def pdf(labels: Sequence[Label], sheet: Sheet, skip: int = 0) -> bytes:
     return out.getvalue()
 
 
-def _draw(canvas: Canvas, label: Label, left: float, bottom: float, width: float, height: float) -> None:
+def _draw(canvas: "Canvas", label: Label, left: float, bottom: float, width: float, height: float) -> None:
     side = min(height, 0.5 * width)
     module = side / MODULES
     top = bottom + (height + side) / 2

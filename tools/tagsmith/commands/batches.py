@@ -93,6 +93,8 @@ def run(
         raise PortError("No port has a board.", "plug one in, or name the ports with --port")
     options = Options(plan, once, attempts, limits_of(gnss_s), flash_baud, stub, BAUD)
     batch_name = name or orders.stem
+    with Inventory(inventory):  # one that cannot be used is said before a table is drawn
+        pass
     try:
         with _watching(ports, as_json=json) as on_row:
             is_done = BatchRun(inventory, batch_name, ports, options, on_row).run(wanted)

@@ -156,7 +156,8 @@ def whoami(port: PortArgument, baud: Baud = BAUD, json: Json = False) -> None:
     lines.append("  firmware " + ("is there" if found.firmware else "is missing: `tagsmith flash`"))
     if found.tag_id is not None:
         lines.append(f"  {tag_name(found.tag_id)}, generation {found.generation}, board {found.board}")
-        lines.append(f"  company id 0x{found.company_id or 0:04X}, counters below {found.counter} are used or reserved")
+        counted = f"counters below {found.counter} are used or reserved" if found.counter else "no counter is used yet"
+        lines.append(f"  company id 0x{found.company_id or 0:04X}, {counted}")
     elif found.fault is not None:
         lines.append(f"  its provisioning file is damaged: {found.fault}")
     else:

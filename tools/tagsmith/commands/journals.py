@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tagsmith.board_files import dump as dump_files
-from tagsmith.commands.bench_options import Baud
+from tagsmith.commands.bench_options import Baud, tag_name
 from tagsmith.commands.sources import Json, PortArgument, write
 from tagsmith.errors import FileError
-from tagsmith.journal import Journal, decode_journal, row_of
 from tagsmith.orders import csv_text
 from tagsmith.output import note, progress, result
 from tagsmith.rawrepl import BAUD, ENTER_TIMEOUT_S, board_on
+
+if TYPE_CHECKING:
+    from tagsmith.journal import Journal
 
 SHOWN = 20
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write all samples to this file, for a spreadsheet.")]
@@ -46,9 +48,9 @@ def dump(
     with board_on(port, baud, patience_s, resets=wait_s is None) as live, progress(as_json=json) as show:
         sizes = dump_files(live, folder, show)
         live.restart()
-    text = "\n".join(f"  {size:>8}  {path}" for path, size in sizes.items())
     values = {"folder": str(folder), "files": sizes}
-    _tell(_decoded(folder), values, f"{len(sizes)} files in {folder}\n{text}", csv, as_json=json)
+    head = f"{len(sizes)} files, {sum(sizes.values()) // 1024} kB, in {folder}"
+    _tell(_decoded(folder), values, head, csv, as_json=json)
 
 
 def journal(
@@ -60,7 +62,9 @@ def journal(
     _tell(_decoded(folder), {"folder": str(folder)}, str(folder), csv, as_json=json)
 
 
-def _decoded(folder: Path) -> Journal:
+def _decoded(folder: Path) -> "Journal":
+    from tagsmith.journal import decode_journal  # numpy loads with it
+
     try:
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     except OSError as error:
@@ -68,7 +72,9 @@ def _decoded(folder: Path) -> Journal:
     return decode_journal(files)
 
 
-def _tell(found: Journal, values: dict[str, Any], head: str, csv: Path | None, *, as_json: bool) -> None:
+def _tell(found: "Journal", values: dict[str, Any], head: str, csv: Path | None, *, as_json: bool) -> None:
+    from tagsmith.journal import row_of
+
     rows = [row_of(entry) for entry in found.entries]
     if csv is not None:
         header = list(rows[0]) if rows else ["tag", "counter"]
@@ -79,7 +85,7 @@ def _tell(found: Journal, values: dict[str, Any], head: str, csv: Path | None, *
     result(values, f"{head}\n{_table(rows, found)}", as_json=as_json)
 
 
-def _table(rows: Sequence[dict[str, Any]], found: Journal) -> str:
+def _table(rows: Sequence[dict[str, Any]], found: "Journal") -> str:
     waiting = sum(not row["in_flash"] for row in rows)
     unsettled = sum(not row["settled"] for row in rows)
     last = f"{len(rows)} samples, {unsettled} not settled yet, {waiting} not in flash yet"
@@ -88,15 +94,20 @@ def _table(rows: Sequence[dict[str, Any]], found: Journal) -> str:
     if not rows:
         return f"no samples{f', {found.damaged} damaged' if found.damaged else ''}"
     lines = [
-        f"{'tag':>10}  {'counter':>10}  {'time (UTC)':<19}  {'°C':>6}  {'% RH':>5}  {'V':>5}  {'latitude':>9}  "
-        f"{'longitude':>10}  motion   alarm"
+        f"{'counter':>10}  {'time (UTC)':<19}  {'°C':>5}  {'% RH':>5}  {'V':>4}  {'latitude':>9}  {'longitude':>10}  "
+        "motion   alarm"
     ]
-    lines += [
-        f"{row['tag']:>10}  {row['counter']:>10}  {_when(row['time']):<19}  {_number(row['temperature_c'], 1):>6}  "
-        f"{_number(row['humidity_pct'], 1):>5}  {_number(row['battery_v'], 2):>5}  {_number(row['latitude'], 5):>9}  "
-        f"{_number(row['longitude'], 5):>10}  {row['motion']:<7}  {row['alarm'] or '-'}"
-        for row in rows[-SHOWN:]
-    ]
+    last_tag = None
+    for row in rows[-SHOWN:]:
+        if row["tag"] != last_tag:
+            last_tag = row["tag"]
+            lines.append(tag_name(last_tag))
+        lines.append(
+            f"{row['counter']:>10}  {_when(row['time']):<19}  {_number(row['temperature_c'], 1):>5}  "
+            f"{_number(row['humidity_pct'], 1):>5}  {_number(row['battery_v'], 2):>4}  "
+            f"{_number(row['latitude'], 5):>9}  {_number(row['longitude'], 5):>10}  {row['motion']:<7}  "
+            f"{row['alarm'] or '-'}"
+        )
     left_out = f"the {SHOWN} latest of " if len(rows) > SHOWN else ""
     return "\n".join([*lines, left_out + last])
 

@@ -253,7 +253,11 @@ def _tell(rows: list[Sealed], output: Path | None, as_json: bool) -> None:
         for message, row in zip(messages, rows, strict=True)
     ]
     answered = sum(row.status is not None for row in rows)
-    result({"commands": values}, "\n".join([*lines, f"{len(rows)} commands, {answered} answered"]), as_json=as_json)
+    result(
+        {"commands": values},
+        "\n".join([*lines, f"{len(rows)} command{'' if len(rows) == 1 else 's'}, {answered} answered"]),
+        as_json=as_json,
+    )
 
 
 def _outcome(row: Sealed) -> str | None:

@@ -128,7 +128,7 @@ def list_tags(
     lines = [
         f"{row.tag_id:>10}  {readable_id(row.tag_id)}  {row.state:<8}  "
         f"{'-' if row.generation is None else row.generation:>3}  {row.board:<16}  {row.chip or '-':<12}  "
-        f"{row.reference}"
+        f"{row.reference}{'  (due)' if row.due else ''}"
         for row in rows
     ]
     head = f"{'id':>10}  {'label':<9}  {'state':<8}  gen  {'board':<16}  {'chip':<12}  reference"
