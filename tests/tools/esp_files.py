@@ -3,8 +3,7 @@
 import hashlib
 import struct
 
-CHIP_IDS = {"esp32": 0, "esp32s3": 9, "esp32c3": 5}
-FLASH_OFFSETS = {"esp32": 0x1000, "esp32s3": 0, "esp32c3": 0}
+CHIP_IDS = {"esp32": 0, "esp32c3": 5, "esp32s3": 9, "esp32c6": 13, "esp32h2": 16}
 # MicroPython's ports/esp32/partitions-4MiBplus.csv: the file system is what follows the application.
 PARTITIONS = (("nvs", 1, 2, 0x9000, 0x6000), ("phy_init", 1, 1, 0xF000, 0x1000), ("factory", 0, 0, 0x10000, 0x1F0000))
 FILE_SYSTEM_OFFSET = 0x200000
@@ -36,7 +35,7 @@ def micropython_file(
     partitions: tuple[tuple[str, int, int, int, int], ...] = PARTITIONS,
 ) -> bytes:
     """What micropython.org offers for a chip, with 16 KB of application instead of 1.7 MB."""
-    offset = FLASH_OFFSETS[chip]
+    offset = 0x1000 if chip == "esp32" else 0
     data = esp_image(chip, b"bootloader " * 100).ljust(0x8000 - offset, b"\xff")
     data = (data + partition_table(partitions)).ljust(0x10000 - offset, b"\xff")
     return data + esp_image(chip, application)

@@ -17,6 +17,7 @@ import tty
 import zlib
 from collections.abc import Callable
 from types import TracebackType
+from typing import NamedTuple
 
 SLIP_END, SLIP_ESC = b"\xc0", b"\xdb"
 SECTOR_BYTES = 4096
@@ -34,19 +35,29 @@ MAC = 0xA0B1C2D3E4F5
 
 # What esptool reads to tell chips apart (their technical reference manuals; esptool's targets/).
 MAGIC_REGISTER, MAGIC_ESP32 = 0x40001000, 0x00F01D83
-CHIP_ID_C3 = 5
-SPI_BASE = {"esp32": 0x3FF42000, "esp32c3": 0x60002000}
-SPI_USR2_OFFSET = {"esp32": 0x24, "esp32c3": 0x20}
-SPI_W0_OFFSET = {"esp32": 0x80, "esp32c3": 0x58}
-REGISTERS = {
-    "esp32": {
-        MAGIC_REGISTER: MAGIC_ESP32,
-        0x3FF40014: 347,  # UART clock divider: 40 MHz at 115,200 baud
-        0x3FF5A00C: 1 << 9 | 1 << 15,  # package D0WD, revision 1
-    },
-    "esp32c3": {},
+ESP32_REGISTERS = {
+    MAGIC_REGISTER: MAGIC_ESP32,
+    0x3FF40014: 347,  # UART clock divider: 40 MHz at 115,200 baud
+    0x3FF5A00C: 1 << 9 | 1 << 15,  # package D0WD, revision 1
 }
-LOW_MAC_REGISTER = {"esp32": 0x3FF5A004, "esp32c3": 0x60008844}
+
+
+class Kind(NamedTuple):
+    """Where a chip has what esptool looks at. number: it tells by itself, None for one that has to be guessed."""
+
+    number: int | None
+    spi_base: int
+    low_mac: int
+    spi_usr2: int = 0x20
+    spi_w0: int = 0x58
+
+
+KINDS = {
+    "esp32": Kind(None, 0x3FF42000, 0x3FF5A004, 0x24, 0x80),
+    "esp32c3": Kind(5, 0x60002000, 0x60008844),
+    "esp32s3": Kind(9, 0x60002000, 0x60007044),
+    "esp32c6": Kind(13, 0x60003000, 0x600B0844),
+}
 
 
 class RomLoader:
@@ -67,14 +78,13 @@ class RomLoader:
         pace_baud: int | None = None,
         mac: int = MAC,
     ) -> None:
-        self.chip = chip
+        self._kind = KINDS[chip]
         self.flash = bytearray(b"\x5a" * flash_bytes)  # as if another program had been there
         self.received_bytes = 0
         self.stub_runs = False
         self.erased_by_begin: list[tuple[int, int]] = []
-        self._registers = dict(REGISTERS[chip])
-        for address, content in ((LOW_MAC_REGISTER[chip], mac & 0xFFFFFFFF), (LOW_MAC_REGISTER[chip] + 4, mac >> 32)):
-            self._registers[address] = content
+        self._registers = dict(ESP32_REGISTERS) if self._kind.number is None else {}
+        self._registers |= {self._kind.low_mac: mac & 0xFFFFFFFF, self._kind.low_mac + 4: mac >> 32}
         self._pulled_after_bytes = pulled_after_bytes
         self._wears_out_at = wears_out_at
         self._says = says
@@ -175,7 +185,7 @@ class RomLoader:
         if command in (FLASH_DATA, FLASH_DEFL_DATA, MEM_DATA) and checksum != _checksum(body[16:]):
             return self._respond(command, 0, BAD_CRC)
         handler = self._handlers.get(command)
-        if handler is None or (command == GET_SECURITY_INFO and self.chip == "esp32"):
+        if handler is None or (command == GET_SECURITY_INFO and self._kind.number is None):
             return self._respond(command, 0, INVALID_MESSAGE)
         self._respond(command, *handler(body))
         if command == MEM_END and not self.stub_runs:
@@ -194,12 +204,12 @@ class RomLoader:
     def _write_register(self, body: bytes) -> tuple[int, bytes]:
         address, value, mask, _ = struct.unpack_from("<4I", body)
         self._registers[address] = (self._registers.get(address, 0) & ~mask) | (value & mask)
-        base = SPI_BASE[self.chip]
+        base = self._kind.spi_base
         if address == base and value & SPI_USER_COMMAND:
             self._registers[base] = 0  # done at once
-            if self._registers.get(base + SPI_USR2_OFFSET[self.chip], 0) & 0xFF == READ_FLASH_ID:
+            if self._registers.get(base + self._kind.spi_usr2, 0) & 0xFF == READ_FLASH_ID:
                 size_code = (len(self.flash) - 1).bit_length()
-                self._registers[base + SPI_W0_OFFSET[self.chip]] = FLASH_MANUFACTURER | 0x40 << 8 | size_code << 16
+                self._registers[base + self._kind.spi_w0] = FLASH_MANUFACTURER | 0x40 << 8 | size_code << 16
         return 0, OK
 
     def _begin(self, body: bytes) -> tuple[int, bytes]:
@@ -246,7 +256,7 @@ class RomLoader:
         return 0, (digest.digest() if self.stub_runs else digest.hexdigest().encode()) + OK
 
     def _security_info(self, body: bytes) -> tuple[int, bytes]:
-        return 0, struct.pack("<IB7sII", 0, 0, bytes(7), CHIP_ID_C3, 3) + OK
+        return 0, struct.pack("<IB7sII", 0, 0, bytes(7), self._kind.number, 3) + OK
 
 
 def _checksum(data: bytes) -> int:

@@ -30,7 +30,7 @@ def make_plan(folder: Path, chip: str) -> FlashPlan:
 
 
 @pytest.mark.parametrize("use_stub", [True, False], ids=["stub", "rom"])
-@pytest.mark.parametrize(("chip", "offset"), [("esp32", 0x1000), ("esp32c3", 0)])
+@pytest.mark.parametrize(("chip", "offset"), [("esp32", 0x1000), ("esp32c3", 0), ("esp32s3", 0), ("esp32c6", 0)])
 def test_flash_writes_every_byte_where_the_chip_looks_for_it(
     tmp_path: Path, chip: str, offset: int, use_stub: bool
 ) -> None:

@@ -32,9 +32,9 @@ class Chip(NamedTuple):
 
 
 # The chip id of an image header, for the chips that the firmware has boards for.
-CHIPS = {0x0000: Chip("esp32", 0x1000), 0x0005: Chip("esp32c3", 0x0)}
+CHIPS = {0: Chip("esp32", 0x1000), 5: Chip("esp32c3", 0x0), 9: Chip("esp32s3", 0x0), 13: Chip("esp32c6", 0x0)}
 # Only so that a refusal can name what it was given.
-OTHER_CHIPS = {2: "esp32s2", 9: "esp32s3", 12: "esp32c2", 13: "esp32c6", 16: "esp32h2", 18: "esp32p4", 23: "esp32c5"}
+OTHER_CHIPS = {2: "esp32s2", 12: "esp32c2", 16: "esp32h2", 18: "esp32p4", 23: "esp32c5"}
 
 GET_ANOTHER = "download the image again (`tagsmith images` lists them) and compare its SHA-256"
 

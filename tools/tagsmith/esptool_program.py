@@ -29,7 +29,7 @@ ENVIRONMENT = {"COLUMNS": "400", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTH
 
 
 class DetectedChip(NamedTuple):
-    """name: "esp32", "esp32c3"; mac: six bytes as esptool prints them."""
+    """name: "esp32", "esp32c3" and the like; mac: its base MAC, six bytes as esptool prints them."""
 
     name: str
     mac: str
@@ -42,7 +42,10 @@ def detect_chip(port: str) -> DetectedChip:
     arguments = ["--connect-attempts", str(CONNECT_ATTEMPTS), "flash-id"]
     said = _run(port, CONSOLE_BAUD, False, arguments, lambda line: None)
     name = re.search(r"^Connected to (\S+) on ", said, re.MULTILINE)
-    mac = re.search(r"^MAC: +([0-9a-f:]{17})", said, re.MULTILINE)
+    # Chips with IEEE 802.15.4 (C6) also have a longer MAC, which is not the one that MicroPython tells.
+    mac = re.search(r"^BASE MAC: +([0-9a-f:]{17})$", said, re.MULTILINE) or re.search(
+        r"^MAC: +([0-9a-f:]{17})$", said, re.MULTILINE
+    )
     size = re.search(r"^Detected flash size: (\d+)(KB|MB)", said, re.MULTILINE)
     if not name or not mac:
         raise ToolError("esptool did not name the chip.", "`tagsmith doctor`; the version of esptool may be too new")

@@ -10,7 +10,7 @@ from tagsmith.errors import BoardError, FileError, TrustError
 from tagsmith.esp_image import MicroPythonImage, file_system_region, parse_micropython
 from tagsmith.esptool_program import DetectedChip, detect_chip, write_flash
 from tagsmith.image import make_image
-from tagsmith.official_images import find_official, newest_official
+from tagsmith.official_images import find_official, where_to_get
 from tagsmith.output import ShowProgress, silent
 from tagsmith.ports import claimed
 
@@ -50,10 +50,9 @@ def plan_flash(micropython: Path, files: Mapping[str, bytes], *, accept_unlisted
     image = parse_micropython(data)
     official = find_official(image.sha256)
     if official is None and not accept_unlisted:
-        newest = newest_official(image.chip.name)
         raise TrustError(
             f"{micropython.name} is whole, but none of the official builds that tagsmith knows.",
-            f"{newest.url}, or --accept-unlisted if you trust where this file comes from",
+            f"{where_to_get(image.chip.name)}, or --accept-unlisted if you trust where this file comes from",
         )
     return FlashPlan(data, image, official.version if official else None, files)
 

@@ -16,6 +16,7 @@ class OfficialImage(NamedTuple):
     url: str
 
 
+DOWNLOAD_PAGE = "https://micropython.org/download/ESP32_GENERIC_{}/"
 DOWNLOAD_FOLDER = "https://micropython.org/resources/firmware/"
 
 
@@ -35,6 +36,7 @@ def find_official(sha256: str) -> OfficialImage | None:
     return next((image for image in official_images() if image.sha256 == sha256), None)
 
 
-def newest_official(chip: str) -> OfficialImage:
-    """What to download for this chip."""
-    return next(image for image in official_images() if image.chip == chip)
+def where_to_get(chip: str) -> str:
+    """What to download for this chip: the newest build that is known, or where its maker offers some."""
+    newest = next((image for image in official_images() if image.chip == chip), None)
+    return newest.url if newest else DOWNLOAD_PAGE.format(chip.upper().removeprefix("ESP32"))
