@@ -1,7 +1,7 @@
 """Draws air.svg beside this file: the virtual air against the closed form and what others have measured.
 
-Every point is computed by the air itself (tagfleet.air.experiments); tests/simulator/test_air.py holds the same numbers
-to stated tolerances.
+Every point is computed by the air itself (tagfleet.air.experiments); tests/simulator/test_air_physics.py holds the same
+numbers to stated tolerances.
 """
 
 from collections.abc import Iterable

@@ -163,8 +163,8 @@ def test_twins_that_the_gateway_refuses_are_lost_not_unheard(tmp_path: Path, mon
     if interpreter_available() is None:
         pytest.skip("no MicroPython interpreter for this platform")
 
-    def with_wrong_key(provision: Provision) -> KeyringEntry:
-        entry = entry_from_provision(provision)
+    def with_wrong_key(provision: Provision, hub_id: int) -> KeyringEntry:
+        entry = entry_from_provision(provision, hub_id)
         return entry._replace(beacon_key=bytes(16)) if provision.tag_id == demo.FIRST_TWIN_ID else entry
 
     monkeypatch.setattr(demo, "entry_from_provision", with_wrong_key)
