@@ -12,7 +12,8 @@ from benchmarks.figure import Figure, interleaved, per_second
 from benchmarks.testdata import KINDS, SAMPLES_A_DAY, Kind, counters, readings
 from tagfleet.twin.interpreter import interpreter_available
 from tagwire.fields import to_codes
-from tagwire.history import BlockEncoder, Record, decode_block, record_of
+from tagwire.history import BlockEncoder, Record, record_of
+from tagwire.history_decode import decode_block
 from tagwire.messages import BLOCK, encode_message
 from tagwire.session import FRAME_BYTES_MAX, FRAME_OVERHEAD
 

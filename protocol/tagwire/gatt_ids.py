@@ -32,8 +32,10 @@ MTU_MIN = 67  # frames of 64 bytes
 ATT_HEADER_BYTES = 3  # opcode and handle of a write or a notification (Vol 3, Part F, 3.4)
 INFO_BYTES = 8
 
-IDLE_S = 5  # without an authentic frame: the tag disconnects
+FRAMES_MAX = 24  # frames that wait for a tag to read them; what a hub may have under way is less
+IDLE_S = 5  # without a frame of a proven session: the tag disconnects
 CONNECTION_S = 120  # however busy: the tag disconnects, and the hub goes on in a later window
+WINDOWS_S = 300  # all windows of one wake together
 
 
 def frame_bytes(mtu: int) -> int:

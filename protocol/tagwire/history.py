@@ -5,11 +5,12 @@ significant first. Samples stand in rising order of their counters. SPEC.md, "Hi
 
 Each sample is its shape (16 bits of what rarely changes, usually coded as one bit), then the columns that the shape
 says are present, each as the difference to a prediction in an adaptive Rice code. Four predictors run per column and
-one that did best lately is used; the decoder runs the same integers, so neither tables nor parameters are sent.
+one that did best lately is used; the decoder (`history_decode`, which a tag does without) runs the same integers, so
+neither tables nor parameters are sent.
 """
 
-from tagwire.bits import BitReader, BitWriter, get_rice, get_sized, put_rice, put_sized
-from tagwire.errors import REASON_FORMAT, DecodeError, EncodeError
+from tagwire.bits import BitWriter, put_rice, put_sized
+from tagwire.errors import EncodeError
 from tagwire.fields import HUMIDITY_NA, LATITUDE_NA, LONGITUDE_NA, TEMPERATURE_NA, TIME_CODES, TIME_UNKNOWN, Codes
 
 TYPE_CHECKING = False
@@ -101,7 +102,7 @@ class BlockEncoder:
         self.count = 0
         self._limit_bits = (limit_bytes - BLOCK_HEADER_BYTES) * 8
         self._first = self._last = 0
-        self._model = _Model()
+        self._model = Model()
         self._bits = BitWriter()
 
     def add(self, record: "Record") -> bool:
@@ -151,7 +152,7 @@ class BlockEncoder:
                 expected, rice = model.expect_step(gap)
                 put_rice(bits, record.time_4s - model.time_4s - expected, rice)
             model.learn_time(record.time_4s, gap)
-        for i in _columns_present(shape):
+        for i in columns_present(shape):
             column = model.columns[i]
             value = record[2 + i]
             if column.started:
@@ -161,75 +162,6 @@ class BlockEncoder:
             else:
                 bits.put(value, COLUMN_BITS[i])
                 column.start(value)
-
-
-def decode_block(block: bytes) -> "list[Record]":
-    """The records of a block, at most 8 per byte of it. Raises DecodeError("format")."""
-    if len(block) <= BLOCK_HEADER_BYTES:
-        raise DecodeError(REASON_FORMAT, "a block of %d bytes" % len(block))
-    counter = int.from_bytes(block[:4], "little") - 1
-    bits = BitReader(block[BLOCK_HEADER_BYTES:])
-    model = _Model()
-    records: "list[Record]" = []
-    for _ in range(int.from_bytes(block[4:6], "little")):
-        record = _get(bits, model, counter, not records)
-        records.append(record)
-        counter = record.counter
-    bits.finish()
-    if not records:
-        raise DecodeError(REASON_FORMAT, "a block without a sample")
-    return records
-
-
-def _get(bits: "BitReader", model: "_Model", counter: int, is_first: bool) -> "Record":
-    gap = 1
-    index = bits.ones(4)
-    if index == 4 and not is_first:
-        gap = get_sized(bits)
-        index = bits.ones(4) if gap > 1 else 4
-    counter += gap
-    if index == 4 or counter > COUNTER_MAX:
-        raise DecodeError(REASON_FORMAT, "a gap where none can be")
-    shape = model.shape_at(index) if index < SHAPES_KEPT else bits.get(SHAPE_BITS)
-    model.shape_index(shape)
-    time_quality = shape >> 10 & 3
-    time_4s = 0
-    if time_quality != TIME_UNKNOWN:
-        if model.time_4s is None:
-            time_4s = bits.get(TIME_BITS)
-        else:
-            expected, rice = model.expect_step(gap)
-            time_4s = model.time_4s + expected + get_rice(bits, rice)
-            if not 0 <= time_4s <= TIME_4S_MAX:
-                raise DecodeError(REASON_FORMAT, "time %d x 4 s" % time_4s)
-        model.learn_time(time_4s, gap)
-    values = [LATITUDE_NA, LONGITUDE_NA, TEMPERATURE_NA, HUMIDITY_NA]
-    for i in _columns_present(shape):
-        column = model.columns[i]
-        if column.started:
-            expected, rice = column.expect()
-            value = expected + get_rice(bits, rice)
-            if not 0 <= value < 1 << COLUMN_BITS[i]:
-                raise DecodeError(REASON_FORMAT, "column %d is %d" % (i, value))
-            column.learn(value)
-        else:
-            value = bits.get(COLUMN_BITS[i])
-            column.start(value)
-        values[i] = value
-    latitude, longitude, temperature, humidity = values
-    return Record(
-        counter,
-        time_4s,
-        latitude,
-        longitude,
-        temperature,
-        humidity,
-        shape & 31,
-        shape >> 7 & 7,
-        shape >> 5 & 3,
-        time_quality,
-        bool(shape & SHAPE_ALARM),
-    )
 
 
 def _shape_of(record: "Record") -> int:
@@ -245,7 +177,8 @@ def _shape_of(record: "Record") -> int:
     return shape
 
 
-def _columns_present(shape: int) -> "list[int]":
+def columns_present(shape: int) -> "list[int]":
+    """Indices into COLUMN_BITS of the columns that a sample of this shape has."""
     columns = [0, 1] if shape & SHAPE_POSITION else []
     if shape & SHAPE_TEMPERATURE:
         columns.append(2)
@@ -254,7 +187,7 @@ def _columns_present(shape: int) -> "list[int]":
     return columns
 
 
-class _Model:
+class Model:
     """What both ends know after the same samples: the latest shapes, the time, and each column's predictors."""
 
     def __init__(self) -> None:
@@ -263,10 +196,9 @@ class _Model:
         self._step = _Column()
         self.columns = (_Column(), _Column(), _Column(), _Column())
 
-    def shape_at(self, index: int) -> int:
-        if index >= len(self._shapes):
-            raise DecodeError(REASON_FORMAT, "a shape that was not sent")
-        return self._shapes[index]
+    def shape_at(self, index: int) -> "int | None":
+        """One of the shapes kept, None where fewer have been sent."""
+        return self._shapes[index] if index < len(self._shapes) else None
 
     def shape_index(self, shape: int) -> int:
         """Where the shape stands, SHAPES_KEPT if it is new; then it moves to the front."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from tagwire import messages as m
 from tagwire.errors import REASON_STATE, REASON_UNASKED, DecodeError, EncodeError
-from tagwire.history import Record, decode_block
+from tagwire.history import Record
+from tagwire.history_decode import decode_block
 from tagwire.ranges import Ranges, decode_ranges, difference, encode_ranges, normalized, total, union
 from tagwire.session import FRAME_BYTES_MAX, FRAME_OVERHEAD, Channel, HubHandshake
 

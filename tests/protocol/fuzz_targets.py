@@ -20,7 +20,7 @@ from tagwire.command import decode_memory, open_command, open_reply
 from tagwire.consumer import Merger, decode_publish
 from tagwire.errors import DecodeError
 from tagwire.explain import split
-from tagwire.history import decode_block
+from tagwire.history_decode import decode_block
 from tagwire.keyring import decode_entry
 from tagwire.messages import decode_messages
 from tagwire.packing import make_codecs

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tagwire.errors import DecodeError, EncodeError
 from tagwire.fields import TIME_UNKNOWN, Codes, to_codes
-from tagwire.history import TIME_4S_MAX, BlockEncoder, Record, codes_of, decode_block, record_of
+from tagwire.history import TIME_4S_MAX, BlockEncoder, Record, codes_of, record_of
+from tagwire.history_decode import decode_block
 
 BLOCK_BYTES = 231  # what a frame of 244 bytes leaves
 

@@ -14,7 +14,19 @@ from tagwire import reference_history, reference_session
 from tagwire.history import Record
 from tagwire.ranges import LARGEST, encode_ranges, normalized
 
-PORTABLE = ("gatt_ids", "bits", "ranges", "history", "messages", "session", "tagend", "command", "revocation", "bundle")
+PORTABLE = (
+    "gatt_ids",
+    "bits",
+    "ranges",
+    "history",
+    "history_decode",
+    "messages",
+    "session",
+    "tagend",
+    "command",
+    "revocation",
+    "bundle",
+)
 
 
 @pytest.mark.parametrize("name", portable_session_vectors.CHECKS)

