@@ -28,7 +28,7 @@ from tagsmith.image import make_image
 from tagsmith.manifest import tag_files
 from tagwire.provision import Provision
 
-IMAGE_BYTES = 512 * 1024
+IMAGE_BYTES = 1024 * 1024
 PIECE_BYTES = 256  # what goes through a paced line at once
 
 

@@ -23,7 +23,7 @@ from tagsmith.records import Change, Order
 from tagwire import command
 from tagwire.command import Command, CommandReceiver
 from tagwire.keys import beacon_key
-from tagwire.messages import STATUS_EXPIRED, STATUS_OK, STATUS_REPLAYED
+from tagwire.messages import STATUS_EXPIRED, STATUS_OK, STATUS_REPLAYED, STATUS_VALUE
 
 ORDER = Order("esp32-devkit", 0xFFFF, {"interval_s": 60}, "box")
 NEVER = command.EXPIRES_NEVER
@@ -36,6 +36,7 @@ class FarTag:
         provision = inventory.provision_of(tag_id, 0)
         self.memory = b""
         self.done: list[Command] = []
+        self.outcome = STATUS_OK, b""
         self._receiver = CommandReceiver(provision.root_key, tag_id, provision.generation, self, self)
 
     def load(self) -> bytes | None:
@@ -49,7 +50,7 @@ class FarTag:
 
     def execute(self, wanted: Command) -> tuple[int, bytes]:
         self.done.append(wanted)
-        return STATUS_OK, b""
+        return self.outcome
 
     def receive(self, envelope: bytes, now_s: int | None = 2_000_000_000) -> tuple[int, bytes]:
         return self._receiver.receive(envelope, now_s)
@@ -75,17 +76,33 @@ def test_settings_reach_the_tag_and_its_answer_ends_what_was_due(inventory: Inve
     assert (status, json.loads(tag.done[0].value)) == (STATUS_OK, {"interval_s": 300, "burst_events": 5})
     answered = mailbox.take_reply(inventory, 1000, reply)
     assert (answered.status, inventory.tag(1000).due) == (STATUS_OK, None)
-    assert inventory.provision_of(1000, 0).settings == {"interval_s": 300, "burst_events": 5}
+    assert inventory.tag(1000).written == ("esp32-devkit", 0xFFFF, {"interval_s": 300, "burst_events": 5})
+    assert inventory.provision_of(1000, 0).settings == {"interval_s": 60}, "the tag keeps its file as it was"
     assert mailbox.take_reply(inventory, 1000, reply) == answered, "the same reply may come again"
     with pytest.raises(InventoryError, match="has these settings already"):
         mailbox.seal_settings(inventory, 1000, {"interval_s": 300}, NEVER, "")
     assert len(mailbox.sealed(inventory)) == 1, "what was refused was not sealed"
 
 
-def test_settings_that_no_command_can_carry_are_refused(inventory: Inventory) -> None:
+def test_setting_goes_back_to_its_default_by_a_command_too(inventory: Inventory) -> None:
     inventory.change(1000, Change(settings={"interval_s": None}))
-    with pytest.raises(InventoryError, match=r"change what no command can: .*interval_s 60 -> default"):
-        mailbox.seal_settings(inventory, 1000, {"burst_events": 5}, NEVER, "")
+    row = mailbox.seal_settings(inventory, 1000, {}, NEVER, "")
+    assert json.loads(row.value) == {"interval_s": 300}
+    mailbox.take_reply(inventory, 1000, FarTag(inventory, 1000).receive(row.envelope)[1])
+    assert inventory.tag(1000).due is None
+
+
+def test_tag_that_had_rotated_further_says_how_far(inventory: Inventory) -> None:
+    tag = FarTag(inventory, 1000)
+    rows = [mailbox.seal_rotate(inventory, 1000, NEVER, "")]
+    tag.receive(rows[0].envelope)  # its reply is lost
+    tag.outcome = STATUS_VALUE, b"\x01"
+    again = mailbox.seal(inventory, 1000, command.ROTATE, b"\x01", NEVER, "sealed by hand")
+    assert mailbox.take_reply(inventory, 1000, tag.receive(again.envelope)[1]).status == STATUS_VALUE
+    assert inventory.tag(1000).generation == 1
+
+
+def test_settings_that_no_command_can_carry_are_refused(inventory: Inventory) -> None:
     inventory.change(1001, Change(board="esp32c3-devkit"))
     with pytest.raises(InventoryError, match="board esp32-devkit -> esp32c3-devkit"):
         mailbox.seal_settings(inventory, 1001, {"burst_events": 5}, NEVER, "")

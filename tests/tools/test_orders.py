@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagsmith.firmware_rules import board_names, setting_rules
+from tagsmith.firmware_rules import board_names, setting_kinds
 from tagsmith.orders import OrderFault, csv_text, parse_orders, parse_tags
 from tagsmith.records import Imported, Order
 
@@ -87,4 +87,4 @@ def test_csv_does_not_run_formulas() -> None:
 
 def test_rules_are_those_of_the_firmware() -> None:
     assert "esp32-devkit" in board_names()
-    assert setting_rules()["interval_s"].default == 300
+    assert setting_kinds().numbers["interval_s"].default == 300

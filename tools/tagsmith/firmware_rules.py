@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from tagsmith.manifest import tag_sources
 
+NOTE_MAX = 32
+
 
 class SettingRule(NamedTuple):
-    """One setting: its name, which ends in its unit, and its limits, both allowed."""
+    """One setting that is a number: its name, which ends in its unit, and its limits, both allowed."""
 
     name: str
     default: int
@@ -30,10 +32,24 @@ def firmware_module(path: str) -> Any:
     return module
 
 
+class SettingKinds(NamedTuple):
+    """All settings that the firmware knows, by name. flags: true or false. choices: the words of each, its default
+    first. notes: texts that are kept with the tag for people."""
+
+    numbers: dict[str, SettingRule]
+    flags: tuple[str, ...]
+    choices: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
 @functools.cache
-def setting_rules() -> dict[str, SettingRule]:
-    """Each setting that the firmware knows, by name."""
-    return {row[0]: SettingRule(*row) for row in firmware_module("tag/settings.py").TABLE}
+def setting_kinds() -> SettingKinds:
+    """What `tag/settings.py` lists."""
+    module = firmware_module("tag/settings.py")
+    numbers = {row[0]: SettingRule(*row) for row in module.TABLE}
+    return SettingKinds(
+        numbers, getattr(module, "FLAGS", ()), dict(getattr(module, "CHOICES", ())), getattr(module, "NOTES", ())
+    )
 
 
 @functools.cache
@@ -45,11 +61,25 @@ def board_names() -> list[str]:
     )
 
 
-def parse_setting(name: str, text: str) -> int:
-    """A setting's value. Raises ValueError with a sentence: not known, no integer, or not within its limits."""
-    rule = setting_rules().get(name)
+def parse_setting(name: str, text: str) -> int | bool | str:
+    """A setting's value. Raises ValueError with a sentence: not known, or not one of the values that it takes."""
+    kinds = setting_kinds()
+    if name in kinds.flags:
+        if text not in ("true", "false"):
+            raise ValueError(f"{name} is {text!r}, neither true nor false")
+        return text == "true"
+    if name in kinds.choices:
+        if text not in kinds.choices[name]:
+            raise ValueError(f"{name} is {text!r}, none of {', '.join(kinds.choices[name])}")
+        return text
+    if name in kinds.notes:
+        if not 0 < len(text) <= NOTE_MAX or not text.isprintable():
+            raise ValueError(f"{name} is {text!r}, not a text of 1 to {NOTE_MAX} characters")
+        return text
+    rule = kinds.numbers.get(name)
     if rule is None:
-        raise ValueError(f"there is no setting {name}; known are {', '.join(setting_rules())}")
+        known = [*kinds.numbers, *kinds.flags, *kinds.choices, *kinds.notes]
+        raise ValueError(f"there is no setting {name}; known are {', '.join(known)}")
     try:
         value = int(text)
     except ValueError:
@@ -57,6 +87,16 @@ def parse_setting(name: str, text: str) -> int:
     if not rule.minimum <= value <= rule.maximum:
         raise ValueError(f"{name} is {text!r}, not an integer within {rule.minimum} to {rule.maximum}")
     return value
+
+
+def default_of(name: str) -> int | bool | str:
+    """What a tag does where its settings do not say; an empty text for a note."""
+    kinds = setting_kinds()
+    if name in kinds.numbers:
+        return kinds.numbers[name].default
+    if name in kinds.flags:
+        return False
+    return kinds.choices[name][0] if name in kinds.choices else ""
 
 
 def check_board(name: str) -> str:

@@ -9,7 +9,7 @@ import getpass
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -26,11 +26,11 @@ from tagsmith.lifecycle import (
     WRITTEN,
     Identity,
 )
-from tagsmith.records import AuditRow, Change, Order, TagRow
+from tagsmith.records import AuditRow, Change, Order, Settings, TagRow
 from tagwire.provision import Provision
 
 _IDENTITY = "SELECT tag_id, generation, state, chip, raised_to FROM identity"
-_OF_ONE = "WHERE (tag_id, generation) = (?, ?)"
+OF_ONE = "WHERE (tag_id, generation) = (?, ?)"
 
 
 class Inventory:
@@ -150,7 +150,7 @@ class Inventory:
         """Enter a key for a tag as it shall be now, within the caller's transaction. Raises sqlite3.IntegrityError when
         the key or the generation is there already."""
         self.connection.execute(
-            "INSERT INTO identity SELECT tag_id, ?, ?, ?, ?, ?, board, company_id, settings, ?, ? "
+            "INSERT INTO identity SELECT tag_id, ?, ?, ?, ?, ?, board, company_id, settings, '{}', ?, ? "
             "FROM tag WHERE tag_id = ?",
             (generation, root_key, state, chip, self.now_s(), generation, generation, tag_id),
         )
@@ -160,7 +160,7 @@ class Inventory:
         with store.transaction(self.connection):
             if self._identity(tag_id, generation)["chip"] is not None:
                 raise InventoryError(f"Tag {tag_id} has its board already.", "`tagsmith inventory show`")
-            self.connection.execute(f"UPDATE identity SET chip = ? {_OF_ONE}", (chip, tag_id, generation))
+            self.connection.execute(f"UPDATE identity SET chip = ? {OF_ONE}", (chip, tag_id, generation))
             self.note("bind", tag_id, f"chip {chip}", generation)
 
     def move(self, tag_id: int, generation: int, state: str, detail: str = "") -> None:
@@ -170,14 +170,14 @@ class Inventory:
 
     def _move(self, tag_id: int, generation: int, state: str, detail: str) -> None:
         key = (tag_id, generation)
-        row = self.connection.execute(f"SELECT state, chip FROM identity {_OF_ONE}", key).fetchone()
+        row = self.connection.execute(f"SELECT state, chip FROM identity {OF_ONE}", key).fetchone()
         if row is None or state not in MOVES[row["state"]]:
             was = "unknown" if row is None else row["state"]
             raise InventoryError(
                 f"Tag {tag_id}, generation {generation}, is {was} and cannot become {state}.",
                 "`tagsmith inventory show`",
             )
-        self.connection.execute(f"UPDATE identity SET state = ?, changed_s = ? {_OF_ONE}", (state, self.now_s(), *key))
+        self.connection.execute(f"UPDATE identity SET state = ?, changed_s = ? {OF_ONE}", (state, self.now_s(), *key))
         self.note(state, tag_id, detail, generation)
         if state == VERIFIED:
             self.connection.execute("UPDATE tag SET rotate = NULL WHERE tag_id = ?", (tag_id,))
@@ -208,11 +208,10 @@ class Inventory:
             before = self.tag(tag_id)
             if before.state == REVOKED:
                 raise InventoryError(f"Tag {tag_id} is revoked.", "a new id")
-            merged = {**before.settings, **change.settings}
             wanted = before._replace(
                 board=change.board or before.board,
                 company_id=before.company_id if change.company_id is None else change.company_id,
-                settings={name: value for name, value in merged.items() if value is not None},
+                settings=_merged(before.settings, change.settings),
                 reference=before.reference if change.reference is None else change.reference,
             )
             self.connection.execute(
@@ -264,7 +263,7 @@ class Inventory:
 
     def _identity(self, tag_id: int, generation: int) -> sqlite3.Row:
         row: sqlite3.Row | None = self.connection.execute(
-            f"SELECT * FROM identity {_OF_ONE}", (tag_id, generation)
+            f"SELECT * FROM identity {OF_ONE}", (tag_id, generation)
         ).fetchone()
         if row is None:
             raise InventoryError(f"Tag {tag_id} has no generation {generation}.", "`tagsmith inventory list`")
@@ -306,7 +305,7 @@ class Inventory:
         for row in self.connection.execute(
             "SELECT tag.*, reached AS generation, coalesce(state, 'planned') AS state, chip, changed_s, "
             "identity.board AS board_written, identity.company_id AS company_id_written, "
-            "identity.settings AS settings_written FROM tag "
+            "identity.settings AS settings_written, told FROM tag "
             "LEFT JOIN identity ON identity.tag_id = tag.tag_id "
             "AND generation = (SELECT max(generation) FROM identity WHERE tag_id = tag.tag_id) "
             f"{where} ORDER BY tag.tag_id",
@@ -317,7 +316,8 @@ class Inventory:
             board, company_id, settings = (
                 fields.pop(f"{name}_written") for name in ("board", "company_id", "settings")
             )
-            written = None if settings is None else (board, company_id, json.loads(settings))
+            told = fields.pop("told")
+            written = None if settings is None else (board, company_id, _merged(json.loads(settings), json.loads(told)))
             yield TagRow(**fields, written=written)
 
     def audit(self, tag_id: int | None = None) -> Iterator[AuditRow]:
@@ -337,6 +337,11 @@ class Inventory:
             "INSERT INTO audit (at_s, who, action, tag_id, generation, detail) VALUES (?, ?, ?, ?, ?, ?)",
             (self.now_s(), self._who, action, tag_id, generation, detail),
         )
+
+
+def _merged(settings: Settings, changes: Mapping[str, int | bool | str | None]) -> Settings:
+    """The settings after these changes; None takes one away."""
+    return {name: value for name, value in {**settings, **changes}.items() if value is not None}
 
 
 def _unsure_last(limits: dict[str, int], tag_id: int) -> int | None:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from tagsmith import store
 from tagsmith.errors import InventoryError, TrustError
-from tagsmith.inventory import Inventory
+from tagsmith.firmware_rules import default_of
+from tagsmith.inventory import OF_ONE, Inventory
 from tagsmith.lifecycle import GENERATION_MAX, ON_BOARD
 from tagsmith.records import Change, TagRow
 from tagwire import command, messages
@@ -88,13 +89,14 @@ def seal_settings(
 
 def _what_differs(tag: TagRow) -> bytes:
     board, company_id, settings = tag.written or (tag.board, tag.company_id, tag.settings)
-    gone = settings.keys() - tag.settings.keys()
-    if gone or (board, company_id) != (tag.board, tag.company_id):
+    if (board, company_id) != (tag.board, tag.company_id):
         raise InventoryError(
             f"Tag {tag.tag_id} shall change what no command can: {'; '.join(tag.changes)}.",
             "`tagsmith provision`, with the board in hand",
         )
-    differs = {name: value for name, value in tag.settings.items() if settings.get(name) != value}
+    names = sorted(settings.keys() | tag.settings.keys())
+    wanted = {name: tag.settings.get(name, default_of(name)) for name in names}
+    differs = {name: wanted[name] for name in names if wanted[name] != settings.get(name, default_of(name))}
     if not differs:
         raise InventoryError(f"Tag {tag.tag_id} has these settings already.", "`tagsmith inventory show`")
     return json.dumps(differs, separators=(",", ":")).encode()
@@ -116,8 +118,7 @@ def seal_rotate(inventory: Inventory, tag_id: int, expires_s: int, why: str) -> 
             raise InventoryError(f"Tag {tag_id} has used up its {GENERATION_MAX + 1} generations.", "another tag")
         row = seal(inventory, tag_id, command.ROTATE, bytes([generation]), expires_s, why)
         inventory.connection.execute(
-            "UPDATE identity SET raised_to = ? WHERE (tag_id, generation) = (?, ?)",
-            (generation, tag_id, row.generation),
+            f"UPDATE identity SET raised_to = ? {OF_ONE}", (generation, tag_id, row.generation)
         )
     return row
 
@@ -171,22 +172,30 @@ def take_reply(inventory: Inventory, tag_id: int, envelope: bytes) -> Sealed:
             (status, detail, answered.answered_s, tag_id, number),
         )
         inventory.note("reply", tag_id, f"{WORDS[row.opcode]}, number {number}: {word_of(status)}")
-        if status == messages.STATUS_OK:
-            _note_done(inventory, row)
+        _note_outcome(inventory, answered)
     return answered
 
 
-def _note_done(inventory: Inventory, row: Sealed) -> None:
+def _note_outcome(inventory: Inventory, row: Sealed) -> None:
     """What the board has now."""
     key = (row.tag_id, row.generation)
-    if row.opcode == command.SETTINGS:
-        settings = {**inventory.provision_of(*key).settings, **json.loads(row.value)}
-        inventory.connection.execute(
-            "UPDATE identity SET settings = ? WHERE (tag_id, generation) = (?, ?)", (json.dumps(settings), *key)
-        )
+    if row.opcode == command.SETTINGS and row.status == messages.STATUS_OK:
+        (told,) = inventory.connection.execute(f"SELECT told FROM identity {OF_ONE}", key).fetchone()
+        wanted = inventory.tag(row.tag_id).settings
+        now = {
+            name: None if name not in wanted and value == default_of(name) else value  # None: the default, as asked for
+            for name, value in json.loads(row.value).items()
+        }
+        told = json.dumps(json.loads(told) | now)
+        inventory.connection.execute(f"UPDATE identity SET told = ? {OF_ONE}", (told, *key))
     elif row.opcode == command.ROTATE:
+        generation = row.value[0]
+        if row.status == messages.STATUS_VALUE and row.detail:
+            generation = row.detail[0]  # the tag had gone further already, and says how far
+        elif row.status != messages.STATUS_OK:
+            return
         inventory.connection.execute(
-            "UPDATE identity SET reached = max(reached, ?) WHERE (tag_id, generation) = (?, ?)", (row.value[0], *key)
+            f"UPDATE identity SET reached = max(reached, min(raised_to, ?)) {OF_ONE}", (generation, *key)
         )
         inventory.connection.execute("UPDATE tag SET rotate = NULL WHERE tag_id = ?", (row.tag_id,))
 

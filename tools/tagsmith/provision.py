@@ -142,12 +142,12 @@ def provision_board(
     step = _step(inventory, found, known, again)
     tag_id, generation = step.tag_id, step.generation
     if step.action == CHECK and tag_id is not None:
-        written = inventory.provision_of(tag_id, generation)
-        if _reads_back(board, written._replace(generation=found.generation or 0)):
+        raised_to = generation if known is None else known.raised_to
+        if _reads_back(board, inventory.provision_of(tag_id, generation), raised_to):
             if inventory.state_of(tag_id, generation) == WRITTEN:
                 inventory.move(tag_id, generation, VERIFIED, "found on the board")
             return _tested(board, inventory, tag_id, generation, found.chip, False, limits, on_progress)
-        generation = max(generation, known.raised_to if known else 0) + 1
+        generation = raised_to + 1
     if tag_id is None:
         tag_id = new_id()
         newest = inventory.newest(tag_id)
@@ -183,15 +183,17 @@ def _step(inventory: Inventory, found: Found, known: Identity | None, again: str
         raise InventoryError(str(refusal), try_next) from None
 
 
-def _reads_back(board: Board, provision: Provision) -> bool:
-    """Whether the board's flash holds exactly this identity, and a counter of its generation in each place."""
+def _reads_back(board: Board, provision: Provision, raised_to: int | None = None) -> bool:
+    """Whether the board's flash holds exactly this identity, and in each place a counter of its generation, or of one
+    up to `raised_to`, which a command has raised it to."""
     values = board.run("check")
     said = values[0] if values and isinstance(values[0], dict) else {}
     if said.get("provision") != hashlib.sha256(encode_provision(provision)).hexdigest():
         return False
     limits = said.get("limits")
     return isinstance(limits, list) and all(
-        type(limit) is int and generation_of(limit) == provision.generation for limit in limits
+        type(limit) is int and provision.generation <= generation_of(limit) <= (raised_to or provision.generation)
+        for limit in limits
     )
 
 

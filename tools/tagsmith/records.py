@@ -29,7 +29,7 @@ class Change(NamedTuple):
 class TagRow(NamedTuple):
     """One tag in its newest generation. board to reference: what it shall be. rotate: why it shall get a new key the
     next time it is on a bench, None if it shall not. generation, chip, changed_s: None while no key was made for it.
-    written: board, company id and settings as its board has them; None while none has."""
+    written: board, company id and settings as its board has them, by its file or by commands; None while none has."""
 
     tag_id: int
     board: str

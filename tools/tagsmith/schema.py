@@ -9,9 +9,9 @@ import sqlite3
 EDITION = 2
 
 # A row of `identity` is one key: it is given to one board, at most once, and never changes or goes away. board,
-# company_id and settings are what that board has with it; what it shall have stands in `tag`. Commands raise the
-# generation under the same root key: raised_to is the highest that one was sealed for, reached the highest that the tag
-# has confirmed.
+# company_id and settings were written with it; told are the settings that the tag has confirmed in answer to commands,
+# and keeps beside those. What it shall have stands in `tag`. Commands raise the generation under the same root key:
+# raised_to is the highest that one was sealed for, reached the highest that the tag has confirmed.
 _IDENTITY = """
 CREATE TABLE identity (
     tag_id INTEGER NOT NULL REFERENCES tag,
@@ -23,6 +23,7 @@ CREATE TABLE identity (
     board TEXT NOT NULL,
     company_id INTEGER NOT NULL,
     settings TEXT NOT NULL,
+    told TEXT NOT NULL,
     reached INTEGER NOT NULL CHECK (reached >= generation),
     raised_to INTEGER NOT NULL CHECK (raised_to >= reached AND raised_to <= 255),
     PRIMARY KEY (tag_id, generation)
@@ -125,7 +126,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     _run(connection, _IDENTITY)
     connection.execute(
         "INSERT INTO identity SELECT tag_id, generation, root_key, state, chip, changed_s, board, company_id, "
-        "settings, generation, generation FROM identity_1 JOIN tag USING (tag_id)"
+        "settings, '{}', generation, generation FROM identity_1 JOIN tag USING (tag_id)"
     )
     connection.execute("DROP TABLE identity_1")
     _run(connection, _COMMAND)

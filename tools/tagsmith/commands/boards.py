@@ -191,10 +191,11 @@ def wipe(
     baud: Baud = BAUD,
     json: Json = False,
 ) -> None:
-    """Remove the identity from the board on PORT and revoke it in the inventory; its id is never given out again.
+    """Remove identity and samples from the board on PORT and revoke it in the inventory.
 
-    The firmware stays. LittleFS does not overwrite in place, so flash may keep traces of the old key until it is
-    erased with `tagsmith flash`; the revoked key opens nothing any more once hubs have a new keyring.
+    Its id is never given out again. The firmware stays. LittleFS does not overwrite in place, so flash may keep traces
+    of the old key until it is erased with `tagsmith flash`; the revoked key opens nothing any more once hubs have a new
+    keyring.
     """
     with Inventory(inventory) as stock, board_on(port, baud) as live:
         found = identify(live)

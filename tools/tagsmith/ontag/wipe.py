@@ -1,17 +1,33 @@
-# Runs on the board: forgets who it is. The firmware stays.
+# Runs on the board: forgets who it is and what it has measured. What `tagsmith flash` wrote stays.
 import os
 
-for name in ("provision.json", "provision.new", "counter", "counter.new"):
+FIRMWARE = ("boot.py", "main.py", "tag", "tagwire")
+
+for name in ("provision.json", "provision.new"):
     try:
         size = os.stat(name)[6]
         with open(name, "wb") as file:  # LittleFS writes elsewhere and frees the old block: not a secure erase
             file.write(b"\0" * size)
     except OSError:  # not there, or no room for the zeros
         pass
-    try:
-        os.remove(name)
-    except OSError:
-        pass
+
+
+def remove(folder):
+    for entry in list(os.ilistdir(folder)):
+        path = folder + entry[0]
+        if path[1:] in FIRMWARE:
+            continue
+        try:
+            if entry[1] & 0x4000:
+                remove(path + "/")
+                os.rmdir(path)
+            else:
+                os.remove(path)
+        except OSError:
+            pass
+
+
+remove("/")
 try:
     from esp32 import NVS
 
