@@ -32,6 +32,7 @@ from tagfleet.twin.counters import UnknownSeal
 from tagfleet.twins import TwinWatch, twin_fleet, twin_provisions
 from tagfleet.view import View
 from tagfleet.world.world import build_world
+from taghub.settings import MqttSettings
 from tagwire.beacon import COMPANY_ID_TEST
 from tagwire.keyring import entry_from_provision, write_keyring
 
@@ -72,7 +73,8 @@ class Demo:
         twin_ids, note = _who_are_twins(settings)
         self.progress = Progress(settings.seconds, settings.tags, twin_ids, note)
         self._settings = settings
-        self._ledger = Ledger()
+        flock_ids = range(FIRST_FLOCK_ID, FIRST_FLOCK_ID + settings.tags)
+        self._ledger = Ledger.for_tags([*(twin_ids or ()), *flock_ids], time.time_ns() // 1000)
         self._oracle = NonceOracle()
         self._stops = 0
 
@@ -129,7 +131,12 @@ class Demo:
 
             topics = [f"tags/v1/{SITE}/+/samples", f"tags/v1/{SITE}/+/status"]
             subscriber = await stack.enter_async_context(
-                Subscriber(broker_port, topics, START_TIMEOUT_S, still_waiting)
+                Subscriber(
+                    MqttSettings.model_validate({"host": "127.0.0.1", "port": broker_port}),
+                    topics,
+                    START_TIMEOUT_S,
+                    still_waiting,
+                )
             )
             air = await stack.enter_async_context(AirLink(f"unix:{files.air}", START_TIMEOUT_S, still_waiting))
             consumer = Consumer(self._ledger, progress)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tagfleet.airlink import AirLink
 from tagfleet.consumer import Consumer
 from tagfleet.hub import HubProcess
@@ -72,7 +74,9 @@ class Pipeline:
         if records:
             await self.air.send(records)
         self.consumer.take_all(self.subscriber.take())
-        self.ledger.traced(self.trace.read())
+        if traced := self.trace.read():
+            events, tag_ids, counters, t_us = np.array(traced, np.int64).T
+            self.ledger.traced(0, events, tag_ids, counters, t_us)
         if now_s >= self._show_s:
             self._show_s = now_s + SHOW_S
             self.hub.check()

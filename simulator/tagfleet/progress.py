@@ -1,6 +1,5 @@
 """What a run shows of itself: the one home of the figures that the live view and the summary read. Pure."""
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -39,7 +38,7 @@ class Progress:
     latest: dict[int, Latest] = field(default_factory=dict)
     open_radios: int = 0  # of the hub, as its status says
     hub_counters: dict[str, int] = field(default_factory=dict)
-    account: Account = field(default_factory=lambda: Ledger().account())
+    account: Account = field(default_factory=lambda: Ledger.for_tags([], 0).account())
     twins: Account | None = None
     silent_twins: list[int] = field(default_factory=list)
     pending: int = 0
@@ -73,11 +72,8 @@ class Progress:
         return self.batch_bytes / self.batch_samples if self.batch_samples else None
 
     def latency_ms(self, share: float) -> float | None:
-        """The latency that `share` (0 to 1) of the samples stay within (nearest rank); None before the first."""
-        latency_ms = self.account.latency_ms
-        if not len(latency_ms):
-            return None
-        return float(latency_ms[max(math.ceil(share * len(latency_ms)) - 1, 0)])
+        """The latency that `share` (0 to 1) of the samples stay within (within 1 %); None before the first."""
+        return self.account.latency.percentile_ms(share)
 
     @property
     def good(self) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 
+from tagfleet.ledger import LOST
 from tagfleet.progress import Progress
 
 _REJECTIONS = ("forged", "replayed", "unknown", "expired", "budget", "version", "kind", "length")
@@ -65,8 +66,8 @@ def text(progress: Progress) -> str:
         lines.append("  note: no sample was delivered")
     lines += [f"  note: twin {tag_id} delivered nothing" for tag_id in progress.silent_twins]
     lines += [f"  note: {note}" for note in progress.notes]
-    for name in ("lost", "duplicated", "wrong"):
-        lines += [f"  {name}: {example}" for example in account.examples[name]]
+    for name in (*LOST, "wrong"):
+        lines += [f"  {name}: {example}" for example in account.examples.get(name, ())]
     return "\n".join(lines)
 
 

@@ -56,7 +56,7 @@ class Transmitter:
         if due is not None:
             records = due.records(now_us)
             self.reports += len(due.due_us)
-            self._ledger.reported(due.tag_ids, due.counters, np.full(len(due.due_us), now_us))
+            self._ledger.reported(due.tag_ids, due.counters, 0, now_us)
             for adv_data in due.adv_data:
                 self._intruder.overhear(adv_data[-24:].tobytes())
         if making:

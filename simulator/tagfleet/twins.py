@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class TwinWatch:
         """A gateway's radio has heard a frame of a twin; from then on the sample is the gateway's to deliver."""
         with contextlib.suppress(UnknownSeal):  # `advertised` has said so
             counter = sealed_under(self._ciphers[tag_id], frame, self._last[tag_id])
-            self._ledger.reported(np.array([tag_id]), np.array([counter]), np.array([t_us]))
+            self._ledger.reported(np.array([tag_id]), np.array([counter]), 0, t_us)
 
 
 def twin_fleet(
@@ -70,3 +71,43 @@ def twin_fleet(
         on_reported=watch.reported,
         autostart=False,
     )
+
+
+class TwinCrew:
+    """The twins of a run, from entering to leaving the context; they are silent until `start`."""
+
+    def __init__(
+        self, provisions: list[Provision], world: World, ledger: Ledger, folder: Path, interpreter: str | None
+    ) -> None:
+        watch = TwinWatch(provisions, ledger, NonceOracle())
+        self._fleet = twin_fleet(provisions, world, folder, interpreter, watch)
+
+    async def __aenter__(self) -> Self:
+        """Raises FileNotFoundError when there is no interpreter, OSError when the folder cannot be written."""
+        await self._fleet.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._fleet.__aexit__(*error)
+
+    @property
+    def hci_transport(self) -> str:
+        """What a bumble radio opens to hear them."""
+        return self._fleet.hci_transport
+
+    def start(self) -> None:
+        """Boot them."""
+        self._fleet.start()
+
+    async def stop(self) -> None:
+        """Off the air."""
+        await self._fleet.stop()
+
+    def notes(self) -> list[str]:
+        """What a person should know about twins whose firmware crashed."""
+        processes = {tag_id: twin.process for tag_id, twin in self._fleet.twins.items()}
+        return [
+            f"twin {tag_id} crashed {process.crashes} times; its last words: {(list(process.console) or ['none'])[-1]}"
+            for tag_id, process in processes.items()
+            if process.crashes
+        ]

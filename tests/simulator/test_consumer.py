@@ -43,10 +43,10 @@ def test_consumer_finds_every_value_of_a_batch_right() -> None:
         },
     )
     payload = encode_batch(batch)
-    ledger, progress = Ledger(), Progress(1.0, 100, None)
+    ledger, progress = Ledger.for_tags(range(1, 101), int(START_S * 1e6)), Progress(1.0, 100, None)
     consumer = Consumer(ledger, progress)
     ledger.made(samples.tag_ids, samples.counters, samples.readings, samples.t_us)
-    ledger.reported(samples.tag_ids, samples.counters, samples.t_us)
+    ledger.reported(samples.tag_ids, samples.counters, 0, samples.t_us)
     consumer.take(int(START_S * 1e6) + 11_000_000, TOPIC, payload)
     account = ledger.account()
     assert account.examples["wrong"] == []
@@ -60,7 +60,7 @@ def test_consumer_finds_every_value_of_a_batch_right() -> None:
 
 def test_consumer_counts_what_is_no_batch_and_no_status() -> None:
     progress = Progress(1.0, 0, None)
-    consumer = Consumer(Ledger(), progress)
+    consumer = Consumer(Ledger.for_tags([], 0), progress)
     for payload in (b"", b"\x00", b"\xff" * 50):
         consumer.take(1, TOPIC, payload)
     consumer.take(1, "tags/v1/demo/truck-1/status", b"{")
@@ -70,7 +70,7 @@ def test_consumer_counts_what_is_no_batch_and_no_status() -> None:
 
 def test_consumer_reads_the_hubs_counters() -> None:
     progress = Progress(1.0, 0, None)
-    consumer = Consumer(Ledger(), progress)
+    consumer = Consumer(Ledger.for_tags([], 0), progress)
     consumer.take(1, "tags/v1/demo/truck-1/status", b'{"state":"online","intake":{"forged":3,"accepted":"?"}}')
     consumer.take(1, "tags/v1/demo/truck-1/status", b'{"radios":[{"open":true},{"open":false},3]}')
     consumer.take(1, "tags/v1/demo/truck-1/status", b'{"state":"lost"}')

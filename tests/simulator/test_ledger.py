@@ -4,11 +4,24 @@ import numpy as np
 import pytest
 
 from tagfleet.ledger import Ledger, LedgerFull
+from tagfleet.ledger import rows as ledger_rows
 from tagwire import fields, trace
 from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, from_codes, to_codes
 
 MADE_US = 1_774_000_000_000_000
 READING = fields.Reading(525_200_123, 134_100_456, 4_321, 61_234, 3_777, 1, 2, MADE_US // 1_000_000, 3)
+
+
+EVENTS = {
+    "heard": trace.HEARD,
+    "accepted": trace.ACCEPTED,
+    "spooled": trace.SPOOLED,
+    "acknowledged": trace.ACKNOWLEDGED,
+}
+
+
+def new_ledger() -> Ledger:
+    return Ledger.for_tags([7, 8], MADE_US - 1_000_000)
 
 
 def ids(*values: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
@@ -29,54 +42,138 @@ def over_the_wire(reading: fields.Reading) -> ReadingColumns:
 
 
 def ledger_with(*, made: bool = True, reported: bool = True, reading: fields.Reading = READING) -> Ledger:
-    ledger = Ledger()
+    ledger = new_ledger()
     if made:
         ledger.made(ids(7), ids(100), columns(reading), ids(MADE_US))
     if reported:
-        ledger.reported(ids(7), ids(100), ids(MADE_US + 30_000))
+        ledger.reported(ids(7), ids(100), 0, MADE_US + 30_000)
     return ledger
 
 
 def test_delivered_sample_counts_once_with_its_latency() -> None:
     ledger = ledger_with()
     assert ledger.pending == 1
-    ledger.reported(ids(7, 7), ids(100, 100), ids(MADE_US + 80_000, MADE_US + 20_000))  # repeats of the burst
+    ledger.reported(ids(7, 7), ids(100, 100), 0, ids(MADE_US + 80_000, MADE_US + 90_000))  # repeats of the burst
     ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 1_020_000)
     account = ledger.account()
-    assert account[:6] == (1, 1, 0, 0, 0, 0)
-    assert account.latency_ms.tolist() == [1000.0]
+    assert (account.made, account.delivered, account.lost, account.duplicated, account.wrong) == (1, 1, 0, 0, 0)
+    assert account.latency.percentile_ms(0.5) == pytest.approx(990, rel=0.01)
     assert ledger.pending == 0
 
 
-def test_reported_sample_that_never_arrives_is_lost() -> None:
+def trace_of(ledger: Ledger, *events: str) -> None:
+    numbers = ids(*(EVENTS[event] for event in events))
+    count = len(events)
+    ledger.traced(0, numbers, np.full(count, 7), np.full(count, 100), np.full(count, MADE_US + 50_000))
+
+
+@pytest.mark.parametrize(
+    ("events", "name"),
+    [
+        ((), "refused"),
+        (("heard",), "uncommitted"),
+        (("heard", "accepted", "spooled"), "vanished"),
+        (("heard", "accepted", "spooled", "acknowledged"), "broker"),
+    ],
+)
+def test_sample_that_never_arrives_is_lost_where_it_was_seen_last(events: tuple[str, ...], name: str) -> None:
     ledger = ledger_with()
+    trace_of(ledger, *events)
     account = ledger.account()
+    assert account.verdict.counts[name] == 1
     assert (account.made, account.lost, account.delivered, account.unheard) == (1, 1, 0, 0)
-    assert account.examples["lost"] == ["tag 7 counter 100, last seen reported by a radio"]
-    ledger.traced([trace.TraceRecord(event, 7, 100, MADE_US + 1) for event in (trace.HEARD, trace.ACCEPTED)])
-    account = ledger.account()
-    assert (account.accepted, account.acknowledged, account.lost) == (1, 0, 1)
-    assert account.examples["lost"] == ["tag 7 counter 100, last seen accepted by the hub"]
+    assert account.examples[name] == ["tag 7 counter 100, first reported by hub 1"]
+    assert (account.accepted, account.acknowledged) == ("accepted" in events, "acknowledged" in events)
+
+
+def test_sample_in_a_spool_at_the_end_is_not_lost() -> None:
+    ledger = ledger_with()
+    trace_of(ledger, "heard", "accepted")
+    ledger.waiting([7], [100])
+    assert (ledger.account().lost, ledger.account().verdict.counts["waiting"]) == (0, 1)
+
+
+def test_sample_that_a_hub_has_dropped_by_policy_is_told_from_one_that_vanished() -> None:
+    for count, name in ((1, "dropped"), (0, "vanished")):
+        ledger = ledger_with()
+        trace_of(ledger, "heard", "accepted")
+        ledger.dropped(0, count)
+        assert ledger.account().verdict.counts[name] == 1
+
+
+def test_sample_without_a_trace_is_just_lost() -> None:
+    ledger = ledger_with(reported=False)
+    ledger.reported(ids(7), ids(100), 0, MADE_US, traced=False)
+    assert ledger.account().verdict.counts["lost"] == 1
 
 
 def test_sample_that_only_the_trace_knows_is_lost_not_unheard() -> None:
     ledger = ledger_with(reported=False)
-    ledger.traced([trace.TraceRecord(trace.HEARD, 7, 100, MADE_US + 1)])
+    trace_of(ledger, "heard")
     assert (ledger.account().lost, ledger.account().unheard) == (1, 0)
+
+
+def test_hub_that_is_off_is_no_matter_when_another_one_hears_it() -> None:
+    ledger = ledger_with(reported=False)
+    ledger.reported(ids(7), ids(100), 0, MADE_US, off=True)
+    assert ledger.account().verdict.counts["hub_off"] == 1
+    ledger.reported(ids(7), ids(100), 1, MADE_US + 1)
+    assert ledger.account().verdict.counts["refused"] == 1
+
+
+def test_battery_that_ends_before_the_burst_is_no_radio_loss() -> None:
+    ledger = new_ledger()
+    ledger.made(ids(7, 8), ids(1, 1), columns(READING, READING), ids(MADE_US, MADE_US), np.array([True, False]))
+    assert ledger.account().verdict.counts["radio"] == 1
+    assert ledger.account().verdict.counts["battery"] == 1
+
+
+def test_sample_that_comes_with_the_history_is_recovered() -> None:
+    ledger = ledger_with(reported=False)
+    ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 5, backlog=True)
+    assert (ledger.account().verdict.counts["recovered"], ledger.account().delivered) == (1, 1)
+
+
+def test_clone_that_was_faster_is_told_from_a_wrong_value() -> None:
+    other = READING._replace(temperature_mc=READING.temperature_mc + 7_000)
+    for arrived, name in ((other, "cloned"), (READING, "delivered"), (READING._replace(fix=2), "wrong")):
+        ledger = ledger_with()
+        ledger.cloned(ids(7), ids(100), columns(other))
+        ledger.arrived(ids(7), ids(100), over_the_wire(arrived), MADE_US + 5)
+        assert ledger.account().verdict.counts[name] == 1
+
+
+def test_wrong_time_is_honest_where_it_says_that_it_is_not_certain() -> None:
+    late = over_the_wire(READING)._replace(time_s=ids(MADE_US // 1_000_000 + 7_200))
+    for certain_clock, name in ((False, "mistimed"), (True, "wrong")):
+        ledger = ledger_with()
+        ledger.arrived(ids(7), ids(100), late, MADE_US + 5, certain_clock=certain_clock)
+        assert ledger.account().verdict.counts[name] == 1
 
 
 def test_sample_without_a_report_is_unheard() -> None:
     account = ledger_with(reported=False).account()
     assert (account.lost, account.unheard) == (0, 1)
+    assert account.verdict.counts["radio"] == 1
 
 
-def test_second_arrival_is_a_duplicate_in_another_batch_and_in_the_same() -> None:
+def test_duplicates_are_told_apart() -> None:
     ledger = ledger_with()
     row = over_the_wire(READING)
-    ledger.arrived(ids(7), ids(100), row, MADE_US + 1)
-    ledger.arrived(ids(7, 7), ids(100, 100), ReadingColumns(*(np.repeat(c, 2) for c in row)), MADE_US + 2)
+    ledger.arrived(ids(7), ids(100), row, MADE_US + 1, hub=0, sequence=1)
+    ledger.arrived(ids(7), ids(100), row, MADE_US + 2, hub=0, sequence=1)
+    assert ledger.duplicates == (0, 1, 0)  # the same batch again
+    ledger.arrived(ids(7), ids(100), row, MADE_US + 3, hub=1, sequence=1)
+    assert ledger.duplicates == (1, 1, 0)  # another hub
+    ledger.arrived(ids(7), ids(100), row, MADE_US + 4, hub=0, sequence=2)
+    assert ledger.duplicates == (1, 1, 1)  # the same hub in another batch
+    ledger.arrived(ids(7), ids(100), row, MADE_US + 5, hub=1, sequence=2)
+    assert ledger.duplicates == (1, 1, 2)
+    twice = ReadingColumns(*(np.repeat(c, 2) for c in row))
+    ledger.arrived(ids(7, 7), ids(100, 100), twice, MADE_US + 6, hub=2, sequence=1)
+    assert ledger.duplicates == (2, 1, 3)  # twice in one batch
     account = ledger.account()
-    assert (account.delivered, account.duplicated, account.wrong) == (1, 2, 0)
+    assert (account.delivered, account.duplicated, account.wrong) == (1, 6, 0)
 
 
 def test_sample_that_was_never_made_is_wrong() -> None:
@@ -84,14 +181,18 @@ def test_sample_that_was_never_made_is_wrong() -> None:
     ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US)
     account = ledger.account()
     assert (account.made, account.wrong, account.delivered) == (0, 1, 0)
-    heard_only = Ledger()
-    heard_only.traced([trace.TraceRecord(trace.HEARD, 7, 1, MADE_US)])
+    heard_only = new_ledger()
+    trace_of(heard_only, "heard")
     assert heard_only.account().wrong == 1
+    stranger = new_ledger()
+    stranger.arrived(ids(99), ids(1), over_the_wire(READING), MADE_US)
+    assert stranger.account().wrong == 1
+    assert stranger.account().examples["wrong"] == ["tag 99 counter 1: never made"]
 
 
 def test_arrival_before_the_news_of_the_making_is_compared_later() -> None:
     for reading, wrong in ((READING, 0), (READING._replace(temperature_mc=4_444), 1)):
-        ledger = Ledger()
+        ledger = new_ledger()
         ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 5)
         ledger.made(ids(7), ids(100), columns(reading), ids(MADE_US))
         assert ledger.account().wrong == wrong
@@ -149,8 +250,8 @@ def test_every_arrival_before_the_making_is_compared(order: tuple[int, int]) -> 
 
 
 def test_arrivals_before_the_making_that_are_too_many_to_keep_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tagfleet.ledger._EARLY_MAX", 1)
-    ledger = Ledger()
+    monkeypatch.setattr("tagfleet.ledger.ledger._EARLY_MAX", 1)
+    ledger = new_ledger()
     for tag in (7, 8):
         ledger.arrived(ids(tag), ids(1), over_the_wire(READING), MADE_US + 5)
     for tag in (7, 8):
@@ -201,12 +302,13 @@ def test_account_of_some_tags() -> None:
     assert ledger.account([]).made == 0
 
 
-def test_many_samples_and_the_bound() -> None:
-    ledger = Ledger(max_samples=5000)
+def test_many_samples_and_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_rows, "ROWS_MAX", 20_000)
+    ledger = new_ledger()
     count = 5000
     everything = ReadingColumns(*(np.repeat(c, count) for c in columns(READING)))
-    ledger.made(np.full(count, 1), np.arange(count), everything, np.full(count, MADE_US))
-    ledger.reported(np.full(count, 1), np.arange(count), np.full(count, MADE_US))
+    ledger.made(np.full(count, 7), np.arange(count), everything, np.full(count, MADE_US))
+    ledger.reported(np.full(count, 7), np.arange(count), 0, MADE_US)
     assert ledger.pending == count
     with pytest.raises(LedgerFull):
-        ledger.made(ids(2), ids(1), columns(READING), ids(MADE_US))
+        ledger.made(ids(7), ids(11_000), columns(READING), ids(MADE_US))

@@ -14,6 +14,7 @@ import pytest
 from tagfleet.airlink import AirLink, AirLost
 from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.trace_tail import TraceTail
+from taghub.settings import MqttSettings
 from tagwire import trace
 
 
@@ -99,10 +100,10 @@ def test_air_link_does_not_buffer_for_a_listener_that_does_not_read(tmp_path: Pa
 
 def test_subscriber_says_when_there_is_no_broker(free_port: Callable[[], int]) -> None:
     async def scene() -> None:
-        async with Subscriber(free_port(), ["#"], 0.2):
+        async with Subscriber(MqttSettings.model_validate({"host": "127.0.0.1", "port": free_port()}), ["#"], 0.2):
             pass
 
-    with pytest.raises(SubscriberFailed, match="no MQTT broker on port"):
+    with pytest.raises(SubscriberFailed, match="no MQTT broker on 127"):
         asyncio.run(scene())
 
 

@@ -23,7 +23,7 @@ TAGS = 20
 def transmit(seconds: float, intruders_per_s: float = 0.0, seed: int = 3) -> tuple[list[Record], Ledger, Transmitter]:
     provisions = make_provisions(seed, 500, TAGS)
     flock = Flock(provisions, build_world(seed, TAGS), 5.0, START_US / 1e6)
-    ledger = Ledger()
+    ledger = Ledger.for_tags(flock.tag_ids, START_US)
     intruder = Intruder(seed, 0xFFFF)
     transmitter = Transmitter(flock, seed, RadioSettings(), ledger, NonceOracle(), intruder, intruders_per_s)
     decoder = Decoder()

@@ -26,7 +26,7 @@ def frame(counter: int, body: bytes = bytes(11)) -> bytes:
 
 def watch_after(*counters: int) -> tuple[TwinWatch, Ledger]:
     """A watch over a twin that made and advertised these, each with a body of its own."""
-    ledger = Ledger()
+    ledger = Ledger.for_tags([TAG_ID], NOW_US)
     watch = TwinWatch([PROVISION], ledger, NonceOracle())
     for counter in counters:
         watch.made(TAG_ID, counter, READING, NOW_US)

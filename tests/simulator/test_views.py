@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tagfleet.ledger import Account, Ledger
+from tagfleet.ledger import CLASSES, Account, Histogram, Verdict
+from tagfleet.ledger.ledger import Duplicates
 from tagfleet.live import screen
 from tagfleet.progress import RUNNING, Latest, Progress
 from tagfleet.summary import json_line, text
@@ -19,9 +20,12 @@ NOTHING = Reading(None, None, None, None, None, 0, 0, None, 0)
 EVERYTHING = Reading(-900_000_000, -1_799_999_999, -80_000, 100_000, 4_200, 7, 2, NOW_US // 1_000_000, 3)
 
 
-def account(**changes: int) -> Account:
-    base = Ledger().account()._replace(made=1200, delivered=1190, unheard=10, latency_ms=np.arange(1.0, 101.0))
-    return base._replace(**changes)
+def account(delivered: int = 1190, wrong: int = 0, duplicated: int = 0, lost: int = 0, accepted: int = 0) -> Account:
+    latency = Histogram()
+    latency.add(np.arange(1.0, 101.0))
+    counts = dict.fromkeys(CLASSES, 0) | {"delivered": delivered, "wrong": wrong, "lost": lost, "radio": 10}
+    verdict = Verdict(sum(counts.values()), counts, 0)
+    return Account(verdict, 0, accepted, 0, Duplicates(other_hub=duplicated), latency, {})
 
 
 def progress(**changes: int) -> Progress:
@@ -57,7 +61,7 @@ def test_screen_fits_its_terminal(width: int, height: int) -> None:
     ],
 )
 def test_narrow_screen_has_fewer_columns_and_cuts_none(width: int, columns: list[str]) -> None:
-    run = progress(made=12_345, delivered=12_345, accepted=12_345)
+    run = progress(delivered=12_345, accepted=12_345)
     old = run.latest[151]._replace(reading=EVERYTHING._replace(fix=5), t_us=NOW_US)
     run.latest = {1: run.latest[1], 10_151: old}
     for now_us, age in ((NOW_US + 9_000_000, "9 s"), (NOW_US + 600_000_000, "10 m")):
@@ -102,7 +106,11 @@ def test_line_view_prints_every_five_seconds(capsys: pytest.CaptureFixture[str])
 
 
 def test_json_line_has_the_documented_form() -> None:
-    assert json.loads(json_line(progress())) == {
+    line = json.loads(json_line(progress()))
+    latency_ms = line.pop("latency_ms")
+    assert latency_ms["p50"] == pytest.approx(50.0, rel=0.01)
+    assert latency_ms["p99"] == pytest.approx(99.0, rel=0.01)
+    assert line == {
         "made": 1200,
         "delivered": 1190,
         "lost": 0,
@@ -110,7 +118,6 @@ def test_json_line_has_the_documented_form() -> None:
         "wrong": 0,
         "unheard": 10,
         "twins": {"made": 1200, "delivered": 1190},
-        "latency_ms": {"p50": 50.0, "p99": 99.0},
         "bytes_per_sample": 11.0,
     }
     nothing = json.loads(json_line(Progress(45.0, 200, None, "none on this platform")))

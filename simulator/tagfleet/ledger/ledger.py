@@ -1,0 +1,550 @@
+"""What happened to each sample, as it happens. Pure but for the file its rows may lie in.
+
+Two clocks: a sample is *made* in the run's own time, which may be compressed; everything after is in real time, Unix
+microseconds of this machine. Events may come in any order (a trace lags behind an arrival).
+"""
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from numpy.typing import ArrayLike
+
+from tagfleet.fidelity import wrong_fields
+from tagfleet.ledger import classes
+from tagfleet.ledger.classes import CLASSES, LOST, NOTHING, Verdict, add, classify, verdict
+from tagfleet.ledger.latency import Histogram
+from tagfleet.ledger.rows import NOBODY, Rows, Tags, write_head
+from tagfleet.world.noise import Ints
+from tagwire.bulk import NOT_AVAILABLE, ReadingColumns
+from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
+
+EXAMPLES = 5  # per class, for the report
+_EARLY_MAX = 10_000
+_PAIRS_MAX = 5_000_000
+_BATCHES_MAX = 200_000
+_STRANGERS_MAX = 10_000
+_SCAN_ROWS = 1 << 20
+_AHEAD = 1_024  # sequences beyond the room there is, that something may be heard of before it is made
+
+_NARROW = ("latitude_e7", "longitude_e7", "temperature_mc", "humidity_mpct", "battery_mv")
+_NARROW_NA = int(np.iinfo(np.int32).min)
+_STATE_OF_EVENT = {
+    HEARD: classes.HEARD,
+    ACCEPTED: classes.HEARD | classes.ACCEPTED,
+    SPOOLED: classes.SPOOLED,
+    ACKNOWLEDGED: classes.ACKNOWLEDGED,
+}
+
+Index = npt.NDArray[np.intp]
+
+
+class Duplicates(NamedTuple):
+    """Arrivals of a sample beyond its first. other_hub: another hub heard it too. redelivered: the same batch came
+    twice, as MQTT's QoS 1 may. resent: a hub put it into two batches, which it never should."""
+
+    other_hub: int = 0
+    redelivered: int = 0
+    resent: int = 0
+
+
+class Account(NamedTuple):
+    """The sums of a ledger: `verdict` counts every sample made once."""
+
+    verdict: Verdict
+    reported: int
+    accepted: int  # by hubs, as their traces say
+    acknowledged: int  # by the broker, as hubs' traces say
+    duplicates: Duplicates
+    latency: Histogram
+    """From a sample's first radio report to its first arrival."""
+    examples: dict[str, list[str]]
+
+    @property
+    def made(self) -> int:
+        return self.verdict.made
+
+    @property
+    def delivered(self) -> int:
+        return self.verdict.of(*classes.GOOD)
+
+    @property
+    def wrong(self) -> int:
+        """With another value, of a clone, or never made at all."""
+        return self.verdict.of("wrong", "cloned") + self.verdict.never_made
+
+    @property
+    def lost(self) -> int:
+        return self.verdict.of(*LOST)
+
+    @property
+    def unheard(self) -> int:
+        return self.verdict.of("radio", "battery")
+
+    @property
+    def duplicated(self) -> int:
+        return sum(self.duplicates)
+
+
+class Ledger:
+    """Feed it events; ask for the running figures at any time, and for an `account` at the end.
+
+    tag_ids: everybody who may make a sample, with the counter of each one's first. start_us: when the run's own time
+    begins; start_real_us: when the run begins in real time. depth: samples of each tag to have room for at first.
+    """
+
+    def __init__(
+        self,
+        tag_ids: Ints,
+        first_counters: Ints,
+        start_us: int,
+        start_real_us: int,
+        depth: int = 64,
+        folder: Path | None = None,
+    ) -> None:
+        order = np.argsort(tag_ids)
+        tags = Tags(np.asarray(tag_ids, np.int64)[order], np.asarray(first_counters, np.int64)[order])
+        self.latency = Histogram()
+        """From a sample's first radio report to its first arrival."""
+        self.made_count = 0
+        self.reported_count = 0
+        self.accepted_count = 0
+        self.acknowledged_count = 0
+        self.arrived_count = 0  # samples, each once
+        self.wrong_count = 0
+        self.duplicates = Duplicates()
+        self._rows = Rows(tags, depth, folder)
+        self._folder = folder
+        self._start_us, self._start_real_us = start_us, start_real_us
+        self._start_s = start_us // 1_000_000
+        self._used = 0  # rows that were ever touched lie before this one
+        self._arrived_of_reported = 0
+        self._early: dict[int, list[tuple[int, ...]]] = {}  # what arrived before it was made, to be compared then
+        self._early_left = _EARLY_MAX
+        self._clones: dict[int, tuple[int, ...]] = {}
+        self._reporters: set[int] = set()  # row << 16 | hub, of hubs beyond a row's first
+        self._senders: set[int] = set()
+        self._batches: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._strangers: set[tuple[int, int]] = set()
+        self._wrong_examples: list[str] = []
+
+    @property
+    def tags(self) -> Tags:
+        """Who is in the ledger."""
+        return self._rows.tags
+
+    @classmethod
+    def for_tags(cls, tag_ids: ArrayLike, start_us: int) -> Self:
+        """In memory, for tags whose counters begin at 0, and a run in real time that starts at `start_us`."""
+        ids = np.asarray(tag_ids, np.int64)
+        return cls(ids, np.zeros(len(ids), np.int64), start_us, start_us)
+
+    def begin(self, start_real_us: int) -> None:
+        """The run begins now, and nothing has happened before."""
+        self._start_real_us = start_real_us
+
+    @property
+    def pending(self) -> int:
+        """How many samples were reported by a radio and have not arrived yet."""
+        return self.reported_count - self._arrived_of_reported
+
+    def made(
+        self,
+        tag_ids: Ints,
+        counters: Ints,
+        readings: ReadingColumns,
+        t_us: Ints,
+        advertised: npt.NDArray[np.bool_] | bool = True,
+    ) -> None:
+        """Samples came into being at `t_us` of the run's own time, and went on the air where `advertised`; one that
+        did so before, with other values, is wrong. Raises LedgerFull."""
+        index, known = self._find(tag_ids, counters, grow=True)
+        if not known.all():
+            raise ValueError("a sample of a tag that is not in the ledger")
+        rows = self._rows.array
+        new = rows["state"][index] & classes.MADE == 0
+        first = index[new]
+        values = self._narrowed(readings)
+        for name, column in values.items():
+            rows[name][first] = column[new]
+        rows["made_ms"][first] = np.clip((t_us[new] - self._start_us) // 1000, 0, 0xFFFFFFFF)
+        bits = np.where(np.broadcast_to(advertised, len(index)), classes.MADE | classes.ADVERTISED, classes.MADE)
+        rows["state"][index] |= bits.astype(np.uint16)
+        differs = np.zeros(len(index), bool)
+        if not new.all() or len(np.unique(index)) != len(index):
+            for name, column in values.items():
+                differs |= rows[name][index] != column
+            self._spoil(index[differs], "made twice, with different values")
+        self.made_count += len(np.unique(first)) if differs.any() else len(first)
+        for row in index.tolist() if self._early else ():
+            for early in self._early.pop(row, ()):
+                self._early_left += 1
+                self._compare(np.array([row]), ReadingColumns(*(np.array([v], np.int64) for v in early)), True)
+
+    def cloned(self, tag_ids: Ints, counters: Ints, readings: ReadingColumns) -> None:
+        """A clone has sent these values under identities of genuine tags."""
+        index, known = self._find(tag_ids, counters, grow=True)
+        table = np.stack([np.asarray(column, np.int64) for column in readings], axis=1)
+        for row, values in zip(index[known].tolist(), table[known].tolist(), strict=True):
+            if len(self._clones) < _EARLY_MAX:
+                self._clones[row] = tuple(values)
+
+    def reported(
+        self, tag_ids: Ints, counters: Ints, hubs: Ints | int, t_us: Ints | int, traced: bool = True, off: bool = False
+    ) -> None:
+        """Radios of hubs reported samples at `t_us` (repeats included, in order of time). traced: the hub tells what
+        it does with them; off: the hub was not running."""
+        index, known = self._find(tag_ids, counters)
+        hub = np.broadcast_to(hubs, len(index))[known]
+        times = self._real(np.broadcast_to(t_us, len(index))[known])
+        index = index[known]
+        index, first = np.unique(index << 16 | hub, return_index=True)
+        index, hub, times = index >> 16, hub[first], times[first]
+        rows = self._rows.array
+        state = rows["state"][index]
+        rows["state"][index] = state | (classes.REPORTED | classes.TRACED * traced)
+        if off:
+            fresh = state & (classes.REPORTED | classes.HEARD) == 0
+            rows["state"][index[fresh]] |= classes.HUB_OFF
+        elif (was_off := state & classes.HUB_OFF != 0).any():
+            rows["state"][index[was_off]] &= ~np.uint16(classes.HUB_OFF)  # another hub heard it, and was running
+        # Of several hubs that report a sample in one call, the earliest is its first.
+        order = np.lexsort((times, index))
+        index, hub, times = index[order], hub[order], times[order]
+        leads = np.ones(len(index), bool)
+        leads[1:] = index[1:] != index[:-1]
+        new = leads & (rows["reported"][index] == 0)
+        first_index = index[new]
+        rows["reported"][first_index] = times[new]
+        rows["hub"][first_index] = hub[new]
+        rows["hubs"][first_index] = 1
+        self.reported_count += len(first_index)
+        self._arrived_of_reported += int((rows["arrivals"][first_index] > 0).sum())
+        again = ~new & (rows["hub"][index] != hub)
+        for row, other in zip(index[again].tolist(), hub[again].tolist(), strict=True):
+            pair = row << 16 | other
+            if pair not in self._reporters and len(self._reporters) < _PAIRS_MAX:
+                self._reporters.add(pair)
+                rows["hubs"][row] = min(255, int(rows["hubs"][row]) + 1)
+
+    def traced(self, hubs: Ints | int, events: Ints, tag_ids: Ints, counters: Ints, t_us: Ints) -> None:
+        """What hubs' traces say, with their times corrected to this machine's clock."""
+        index, known = self._find(tag_ids, counters)
+        if not known.all():
+            self._meet(tag_ids[~known], counters[~known], "a hub accepted a sample that was never made")
+        rows = self._rows.array
+        for event, bits in _STATE_OF_EVENT.items():
+            chosen = known & (events == event)
+            at = index[chosen]
+            if not len(at):
+                continue
+            rows["state"][at] |= np.uint16(bits)
+            times = self._real(np.broadcast_to(t_us, len(events))[chosen])
+            if event == HEARD and not (rows["reported"][at] > 0).all():  # a radio's report as well
+                hub = np.broadcast_to(hubs, len(events))[chosen]
+                self.reported(tag_ids[chosen], counters[chosen], hub, np.broadcast_to(t_us, len(events))[chosen])
+            elif event == ACCEPTED:
+                self.accepted_count += self._stamp("accepted", at, times)
+            elif event == ACKNOWLEDGED:
+                self.acknowledged_count += self._stamp("acknowledged", at, times)
+
+    def arrived(
+        self,
+        tag_ids: Ints,
+        counters: Ints,
+        readings: ReadingColumns,
+        t_us: int,
+        hub: int = 0,
+        sequence: int = -1,
+        certain_clock: bool = True,
+        backlog: bool = False,
+    ) -> None:
+        """One batch of a hub reached the consumer at `t_us`. sequence: its number, -1 where it has none.
+        certain_clock: whether the batch says that the hub knew the time."""
+        repeated = sequence >= 0 and self._seen_batch(hub, sequence)
+        index, known = self._find(tag_ids, counters)
+        if not known.all():
+            self._meet(tag_ids[~known], counters[~known], "never made")
+            readings = ReadingColumns(*(np.asarray(column)[known] for column in readings))
+            index = index[known]
+        if not len(index):
+            return
+        rows = self._rows.array
+        unique, firsts, counts = np.unique(index, return_index=True, return_counts=True)
+        once = np.zeros(len(index), bool)
+        once[firsts] = True  # the others are in this batch twice
+        first = once & (rows["arrivals"][index] == 0)
+        self._count_duplicates(index[~first], hub, repeated)
+        fresh = index[first]
+        bits = classes.ARRIVED | (classes.RECOVERED if backlog else 0)
+        rows["state"][fresh] |= bits
+        rows["arrived"][fresh] = self._real(np.array([t_us]))[0]
+        rows["from_hub"][fresh] = hub
+        rows["arrivals"][unique] = np.minimum(rows["arrivals"][unique].astype(np.int64) + counts, 255)
+        self.arrived_count += len(fresh)
+        reported = rows["reported"][fresh]
+        timed = reported > 0
+        self._arrived_of_reported += int(timed.sum())
+        self.latency.add((rows["arrived"][fresh][timed].astype(np.int64) - reported[timed]) / 10.0)
+        made = rows["state"][index] & classes.MADE != 0
+        if made.all():
+            self._compare(index, readings, certain_clock)
+            return
+        self._compare(index[made], ReadingColumns(*(np.asarray(column)[made] for column in readings)), certain_clock)
+        for i in np.flatnonzero(~made).tolist():
+            if self._early_left:
+                self._early_left -= 1
+                early = self._early.setdefault(int(index[i]), [])
+                early.append(tuple(int(column[i]) for column in readings))
+            else:
+                self._spoil(index[i : i + 1], "not compared: too many arrived before they were made")
+
+    def waiting(self, tag_ids: ArrayLike, counters: ArrayLike) -> None:
+        """These are in a hub's spool at the end."""
+        index, known = self._find(np.asarray(tag_ids, np.int64), np.asarray(counters, np.int64))
+        self._rows.array["state"][index[known]] |= classes.WAITING
+
+    def dropped(self, hub: int, count: int) -> int:
+        """A hub says that it has given up so many: they are what it accepted and is neither acknowledged nor waiting.
+        Returns how many those are; where they are more than `count`, some have vanished, and all count as that."""
+        rows = self._rows.array[: self._used]
+        lost = (rows["state"] & (classes.ACCEPTED | classes.ACKNOWLEDGED | classes.WAITING | classes.ARRIVED)) == (
+            classes.ACCEPTED
+        )
+        found = np.flatnonzero(lost & (rows["hub"] == hub))
+        if len(found) <= count:
+            rows["state"][found] |= classes.DROPPED
+        return len(found)
+
+    def missing(self, made_before_us: int, accepted: bool) -> int:
+        """How many samples that were made before a moment of the run's own time have not arrived, of those that hubs
+        have accepted, or else of those that radios reported."""
+        limit = max(0, (made_before_us - self._start_us) // 1000)
+        bits = classes.MADE | (classes.ACCEPTED if accepted else classes.REPORTED)
+        count = 0
+        for _, rows in self._scan(None):
+            waits = rows["state"] & (bits | classes.ARRIVED) == bits
+            count += int((waits & (rows["made_ms"] < limit)).sum())
+        return count
+
+    def account(self, tag_ids: Iterable[int] | None = None) -> Account:
+        """The verdict on every sample, over all tags or over some."""
+        total, examples = NOTHING, {name: list[str]() for name in CLASSES}
+        chosen = None if tag_ids is None else self._columns_of(tag_ids)
+        for offset, rows in self._scan(chosen):
+            total = add(total, verdict(rows["state"]))
+            found = classify(rows["state"])
+            for number, name in enumerate(CLASSES):
+                room = EXAMPLES - len(examples[name])
+                if room and total.counts[name]:
+                    for row in np.flatnonzero(found == number)[:room].tolist():
+                        examples[name].append(self._name(offset(row)))
+        examples["wrong"] = self._wrong_examples or examples["wrong"]
+        if tag_ids is not None:
+            return Account(total, 0, 0, 0, Duplicates(), Histogram(), examples)
+        total = total._replace(never_made=total.never_made + len(self._strangers))
+        examples["wrong"] += [f"tag {tag} counter {counter}: never made" for tag, counter in [*self._strangers][:5]]
+        return Account(
+            total,
+            self.reported_count,
+            self.accepted_count,
+            self.acknowledged_count,
+            self.duplicates,
+            self.latency,
+            examples,
+        )
+
+    def delivered_of(self, tag_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """(made, delivered) of some tags."""
+        result = {}
+        for tag_id in tag_ids:
+            account = self.account([tag_id])
+            result[tag_id] = (account.made, account.delivered)
+        return result
+
+    def forget_before(self, us: int) -> None:
+        """The rows of what was made before are hardly needed any more; those of a file leave memory."""
+        per_sequence = max(1, len(self.tags.ids))
+        made = self._rows.array["made_ms"][: self._used : per_sequence]  # the first tag's samples stand for all
+        old = int(np.searchsorted(made, max(0, us - self._start_us) // 1000)) if len(made) else 0
+        self._rows.forget(max(0, old - 2) * per_sequence)
+
+    def save(self, head: dict[str, Any]) -> None:
+        """Keep what a reader of the rows needs beside them, in the ledger's folder."""
+        if self._folder is None:
+            return
+        pairs = np.fromiter(self._reporters, np.int64, len(self._reporters))
+        np.save(self._folder / "ledger.reporters.npy", np.sort(pairs))
+        senders = np.fromiter(self._senders, np.int64, len(self._senders))
+        np.save(self._folder / "ledger.senders.npy", np.sort(senders))
+        times = {"start_us": self._start_us, "start_real_us": self._start_real_us}
+        write_head(self._folder, head | times | {"wrong": self._wrong_examples})
+
+    # What follows is how.
+
+    def _find(self, tag_ids: Ints, counters: Ints, grow: bool = False) -> tuple[Index, npt.NDArray[np.bool_]]:
+        """The row of each sample, and whether there is one."""
+        places, sequences = self.tags.places(np.asarray(tag_ids, np.int64), np.asarray(counters, np.int64))
+        known = places >= 0
+        room = self._rows.depth
+        deepest = int(sequences[known].max(initial=-1))
+        if deepest >= room:
+            if grow:
+                self._rows.grow(deepest + 1)
+            elif deepest < room + _AHEAD:
+                with contextlib.suppress(Exception):
+                    self._rows.grow(deepest + 1)
+            known = known & (sequences < self._rows.depth)
+        index = sequences * max(1, len(self.tags.ids)) + places
+        if known.all():
+            self._used = max(self._used, int(index.max(initial=-1)) + 1)
+        elif known.any():
+            self._used = max(self._used, int(index[known].max()) + 1)
+        return index, known
+
+    def _stamp(self, name: str, index: Index, times: Ints) -> int:
+        """Put the first time of something into rows. Returns to how many it was new."""
+        column = self._rows.array[name]
+        new = column[index] == 0
+        column[index[new]] = times[new]
+        return len(np.unique(index[new]))
+
+    def _real(self, t_us: npt.NDArray[Any]) -> Ints:
+        """Unix microseconds as the rows hold them: never 0."""
+        return np.clip((np.asarray(t_us, np.int64) - self._start_real_us) // 100 + 1, 1, 0xFFFFFFFF)
+
+    def _narrowed(self, readings: ReadingColumns) -> dict[str, Ints]:
+        values: dict[str, Ints] = {}
+        for name, column in zip(ReadingColumns._fields, readings, strict=True):
+            column = np.asarray(column, np.int64)
+            if name == "time_s":
+                column = np.where(
+                    column == NOT_AVAILABLE, _NARROW_NA, np.maximum(column - self._start_s, _NARROW_NA + 1)
+                )
+            elif name in _NARROW:
+                column = np.where(column == NOT_AVAILABLE, _NARROW_NA, column)
+            values[name] = column
+        return values
+
+    def _truth(self, rows: npt.NDArray[np.void]) -> ReadingColumns:
+        columns = []
+        for name in ReadingColumns._fields:
+            column = rows[name].astype(np.int64)
+            if name == "time_s":
+                column = np.where(column == _NARROW_NA, NOT_AVAILABLE, column + self._start_s)
+            elif name in _NARROW:
+                column = np.where(column == _NARROW_NA, NOT_AVAILABLE, column)
+            columns.append(column)
+        return ReadingColumns(*columns)
+
+    def _compare(self, index: Index, delivered: ReadingColumns, certain_clock: bool) -> None:
+        rows = self._rows.array[index]
+        truth = self._truth(rows)
+        made_us = rows["made_ms"].astype(np.int64) * 1000 + self._start_us
+        wrong = wrong_fields(truth, delivered, made_us)
+        differs = np.zeros(len(index), bool)
+        for name, mask in wrong.items():
+            if not mask.any():
+                continue
+            if name in ("time_s", "time_quality") and not certain_clock:  # the batch says so: that is honest
+                self._rows.array["state"][index[mask]] |= classes.MISTIMED
+                continue
+            differs |= mask
+            expected = getattr(truth, name)
+            for i in np.flatnonzero(mask)[: max(0, EXAMPLES - len(self._wrong_examples))].tolist():
+                value = int(getattr(delivered, name)[i])
+                if int(index[i]) not in self._clones:
+                    self._say(int(index[i]), f"{name} is {_said(value)}, was {_said(int(expected[i]))}")
+        for i in np.flatnonzero(differs).tolist():
+            row = index[i : i + 1]
+            clone = self._clones.get(int(row[0]))
+            if clone is not None:
+                other = ReadingColumns(*(np.array([value]) for value in clone))
+                one = ReadingColumns(*(np.asarray(column)[i : i + 1] for column in delivered))
+                if not any(mask.any() for name, mask in wrong_fields(other, one, made_us[i : i + 1]).items()):
+                    self._rows.array["state"][row] |= classes.CLONED
+                    continue
+            self._mark_wrong(row)
+
+    def _count_duplicates(self, index: Index, hub: int, repeated: bool) -> None:
+        if not len(index):
+            return
+        other_hub, redelivered, resent = self.duplicates
+        if repeated:
+            self.duplicates = Duplicates(other_hub, redelivered + len(index), resent)
+            return
+        others = 0
+        for row, sender in zip(index.tolist(), self._rows.array["from_hub"][index].tolist(), strict=True):
+            pair = row << 16 | hub
+            arrived = self._rows.array["arrivals"][row] > 0
+            if arrived and sender != hub and pair not in self._senders:
+                others += 1
+                if len(self._senders) < _PAIRS_MAX:
+                    self._senders.add(pair)
+        self.duplicates = Duplicates(other_hub + others, redelivered, resent + len(index) - others)
+
+    def _seen_batch(self, hub: int, sequence: int) -> bool:
+        seen = (hub, sequence) in self._batches
+        self._batches[hub, sequence] = None
+        if len(self._batches) > _BATCHES_MAX:
+            self._batches.popitem(last=False)
+        return seen
+
+    def _spoil(self, index: Index, why: str) -> None:
+        """Samples that are wrong, whatever still comes."""
+        for row in index.tolist():
+            self._say(row, why)
+        self._mark_wrong(index)
+
+    def _mark_wrong(self, index: Index) -> None:
+        state = self._rows.array["state"]
+        self.wrong_count += int((state[np.unique(index)] & classes.WRONG == 0).sum())
+        state[index] |= classes.WRONG
+
+    def _say(self, row: int, why: str) -> None:
+        if len(self._wrong_examples) < EXAMPLES:
+            tag, counter = self._identity(row)
+            self._wrong_examples.append(f"tag {tag} counter {counter}: {why}")
+
+    def _meet(self, tag_ids: Ints, counters: Ints, why: str) -> None:
+        for identity in zip(tag_ids.tolist(), counters.tolist(), strict=True):
+            if len(self._strangers) < _STRANGERS_MAX:
+                self._strangers.add(identity)
+
+    def _identity(self, row: int) -> tuple[int, int]:
+        sequence, place = divmod(row, max(1, len(self.tags.ids)))
+        return int(self.tags.ids[place]), int(self.tags.first_counters[place]) + sequence
+
+    def _name(self, row: int) -> str:
+        tag, counter = self._identity(row)
+        hub = int(self._rows.array["hub"][row])
+        reported = self._rows.array["reported"][row] > 0
+        return f"tag {tag} counter {counter}" + (
+            f", first reported by hub {hub + 1}" if reported and hub != NOBODY else ""
+        )
+
+    def _columns_of(self, tag_ids: Iterable[int]) -> Ints:
+        wanted = np.array(list(tag_ids), np.int64)
+        return np.flatnonzero(np.isin(self.tags.ids, wanted))
+
+    def _scan(self, columns: Ints | None) -> "Iterable[tuple[Any, npt.NDArray[np.void]]]":
+        """Pieces of the rows, each with a function from a place in it to the row's number."""
+        width = max(1, len(self.tags.ids))
+        if columns is None:
+            for start in range(0, self._used, _SCAN_ROWS):
+                yield (
+                    (lambda row, start=start: start + row),
+                    self._rows.array[start : min(start + _SCAN_ROWS, self._used)],
+                )
+            return
+        for column in columns.tolist():
+            rows = self._rows.array[column : self._used : width]
+            yield (lambda row, column=column: row * width + column), rows
+
+
+def _said(value: int) -> str:
+    return "n/a" if value == NOT_AVAILABLE else str(value)

@@ -1,0 +1,135 @@
+"""Where the ledger's rows are: one for each (tag, sequence), in a file that the kernel keeps in memory as far as there
+is room, or in memory.
+
+Row `sequence * tags + tag`: what is made at the same time lies together, so that only the newest part is in use, and a
+sample is found by arithmetic, without an index.
+"""
+
+import json
+import mmap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tagfleet.world.noise import Ints
+
+ROW = np.dtype(
+    [
+        ("state", "<u2"),
+        ("arrivals", "u1"),  # 255: so many or more
+        ("hubs", "u1"),  # how many hubs' radios reported it
+        ("hub", "<u2"),  # whose radio was first
+        ("from_hub", "<u2"),  # whose batch was first
+        ("made_ms", "<u4"),  # of the run's own time
+        ("reported", "<u4"),  # real time since the run's start in units of 0.1 ms, plus 1; 0: never
+        ("accepted", "<u4"),
+        ("acknowledged", "<u4"),
+        ("arrived", "<u4"),
+        ("latitude_e7", "<i4"),
+        ("longitude_e7", "<i4"),
+        ("temperature_mc", "<i4"),
+        ("humidity_mpct", "<i4"),
+        ("battery_mv", "<i4"),
+        ("time_s", "<i4"),  # from the run's start
+        ("fix", "i1"),
+        ("motion", "i1"),
+        ("time_quality", "i1"),
+        ("refusal", "u1"),
+    ]
+)
+NOBODY = 0xFFFF  # as a hub
+ROWS_MAX = 1 << 31
+_ROWS_FILE, _HEAD_FILE, _TAGS_FILE = "ledger.rows", "ledger.json", "ledger.tags.npy"
+_FORMAT = 1
+
+RowArray = "np.ndarray[tuple[int], np.dtype[np.void]]"
+
+
+class LedgerFull(Exception):
+    """More samples of a tag than a ledger has room for: the run is too long for it."""
+
+
+class LedgerUnreadable(Exception):
+    """No ledger was kept there; the text says what to do."""
+
+
+class Tags(NamedTuple):
+    """Who is in the ledger: ids, ascending, and the counter of each one's first sample."""
+
+    ids: Ints
+    first_counters: Ints
+
+    def places(self, tag_ids: Ints, counters: Ints) -> tuple[Ints, Ints]:
+        """Index and sequence of each sample; index -1 where it is of no tag in here."""
+        if not len(self.ids):
+            return np.full(len(tag_ids), -1), np.zeros(len(tag_ids), np.int64)
+        index = tag_ids - self.ids[0]  # ids are mostly without gaps
+        guess = np.clip(index, 0, len(self.ids) - 1)
+        if not (self.ids[guess] == tag_ids).all():
+            guess = np.minimum(np.searchsorted(self.ids, tag_ids), len(self.ids) - 1)
+        sequences = counters - self.first_counters[guess]
+        known = (self.ids[guess] == tag_ids) & (sequences >= 0)
+        return np.where(known, guess, -1), sequences
+
+
+class Rows:
+    """`array` holds all rows; `grow` gives it more, and it is another one then."""
+
+    def __init__(self, tags: Tags, depth: int, folder: Path | None) -> None:
+        """depth: samples of each tag that there is room for at first. folder: keep the rows there."""
+        self.tags = tags
+        self.depth = max(1, depth)
+        self._path = None if folder is None else folder / _ROWS_FILE
+        if folder is not None:
+            np.save(folder / _TAGS_FILE, np.stack([tags.ids, tags.first_counters]))
+            (folder / _ROWS_FILE).unlink(missing_ok=True)
+        self.array = self._mapped(self.depth)
+
+    def grow(self, depth: int) -> None:
+        """Room for so many samples of each tag. Raises LedgerFull."""
+        depth = max(depth, 2 * self.depth)
+        if depth * max(1, len(self.tags.ids)) > ROWS_MAX:
+            raise LedgerFull(f"a ledger holds {ROWS_MAX // max(1, len(self.tags.ids)):,} samples of each tag")
+        old, self.array = self.array, self._mapped(depth)
+        if self._path is None:
+            self.array[: len(old)] = old
+        self.depth = depth
+
+    def forget(self, rows: int) -> None:
+        """Rows before this one are hardly needed any more: the kernel may have their memory."""
+        memory = self.array.base
+        if isinstance(memory, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            length = rows * ROW.itemsize // mmap.PAGESIZE * mmap.PAGESIZE
+            if length:
+                memory.madvise(mmap.MADV_DONTNEED, 0, length)
+
+    def _mapped(self, depth: int) -> Any:
+        count = depth * max(1, len(self.tags.ids))
+        if self._path is None:
+            return np.zeros(count, ROW)
+        with self._path.open("ab") as file:  # sparse: what is not written takes no room
+            file.truncate(count * ROW.itemsize)
+        with self._path.open("r+b") as file:
+            return np.frombuffer(mmap.mmap(file.fileno(), count * ROW.itemsize), ROW)
+
+
+def write_head(folder: Path, head: dict[str, Any]) -> None:
+    """What a reader has to know beside the rows."""
+    (folder / _HEAD_FILE).write_text(json.dumps({"format": _FORMAT, "row_bytes": ROW.itemsize, **head}), "utf-8")
+
+
+def read_rows(folder: Path) -> tuple[dict[str, Any], Tags, npt.NDArray[np.void]]:
+    """A ledger that was kept: head, tags, rows (read only). Raises LedgerUnreadable."""
+    try:
+        head: dict[str, Any] = json.loads((folder / _HEAD_FILE).read_text("utf-8"))
+        if head["format"] != _FORMAT or head["row_bytes"] != ROW.itemsize:
+            raise LedgerUnreadable(f"{folder}: the ledger is of another edition of tagfleet")
+        ids, first_counters = np.load(folder / _TAGS_FILE)
+        rows = np.memmap(folder / _ROWS_FILE, ROW, "r")
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        raise LedgerUnreadable(
+            f"{folder}: no ledger of a run is there ({error}); `tagfleet run NAME --folder {folder}` keeps one"
+        ) from None
+    return head, Tags(ids, first_counters), rows
