@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from tagfleet.commands.run import run as run_scenario
+from tagfleet.commands.scenarios import explain, list_scenarios, new
 from tagfleet.demo import Demo, DemoFailed, DemoSettings
 from tagfleet.output import OutputLost, give_up, prepare, tell
 from tagfleet.run_folder import FolderUnusable
@@ -33,10 +35,17 @@ def root(
         False
     ),
 ) -> None:
-    """Virtual tags and trucks against a real gateway and a real MQTT broker.
+    """Virtual tags and trucks against real gateways and a real MQTT broker, with an account of every sample.
 
-    Start with `tagfleet demo`: nothing has to be installed or configured for it, and it needs no hardware.
+    Start with `tagfleet demo`: nothing has to be installed or configured for it, and it needs no hardware. Then
+    `tagfleet list` shows scenarios, `tagfleet run NAME` runs one, `tagfleet new NAME` writes one of your own.
     """
+
+
+app.command("list")(list_scenarios)
+app.command("run")(run_scenario)
+app.command("new")(new)
+app.command("explain")(explain)
 
 
 @app.command()

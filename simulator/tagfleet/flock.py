@@ -3,7 +3,7 @@
 A sample is a function of (seed, tag, sequence): it does not matter in how many steps a run asks for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from tagfleet.world import gnss
 from tagfleet.world.noise import Floats, Ints, normal, uniform
 from tagfleet.world.world import World
 from tagwire import fields
+from tagwire.beacon import BEACON_BYTES
 from tagwire.bulk import NOT_AVAILABLE, Bytes2D, ReadingColumns, advertisements, pack_bodies, seal_beacons, to_codes
 from tagwire.counter import make_counter
 from tagwire.keys import beacon_key
@@ -43,15 +44,26 @@ class Samples(NamedTuple):
     world_tags: Ints
 
 
+Alter = Callable[[Ints, Ints, Floats, ReadingColumns], ReadingColumns]
+"""What becomes of the readings of some tags (indices in the flock), sequences, times, before they are sealed."""
+
+
 class Flock:
     """Tags that take a sample each `interval_s`, each at its own phase, the first one within `interval_s` of `start_s`.
 
-    Tag i of the flock is tag `first_index + i` of the world.
+    Tag i of the flock is tag `first_index + i` of the world. alter: for sensors that fail.
     """
 
     def __init__(
-        self, provisions: Sequence[Provision], world: World, interval_s: float, start_s: float, first_index: int = 0
+        self,
+        provisions: Sequence[Provision],
+        world: World,
+        interval_s: float,
+        start_s: float,
+        first_index: int = 0,
+        alter: Alter | None = None,
     ) -> None:
+        self._alter = alter
         self.tag_ids = np.array([p.tag_id for p in provisions], np.int64)
         self.keys = [beacon_key(p.root_key, p.generation) for p in provisions]
         self._first_counters = np.array([make_counter(p.generation, 0) for p in provisions], np.int64)
@@ -62,6 +74,11 @@ class Flock:
         self._world_index = np.arange(first_index, first_index + len(provisions), dtype=np.int64)
         self._sequences = np.zeros(len(provisions), np.int64)  # of each tag's next sample
         self._due_s = self._due(np.arange(len(provisions), dtype=np.int64))
+
+    @property
+    def first_counters(self) -> Ints:
+        """The counter of each tag's first sample."""
+        return self._first_counters
 
     def step(self, until_s: float) -> Samples:
         """The samples that fall due up to `until_s` and were not returned before."""
@@ -89,9 +106,10 @@ class Flock:
 
     def _samples(self, tags: Ints, sequences: Ints, t_s: Floats) -> Samples:
         readings = sense(self._world, self._world_index[tags], sequences, t_s)
+        if self._alter is not None:
+            readings = self._alter(tags, sequences, t_s, readings)
         counters = self._first_counters[tags] + sequences
-        keys = [self.keys[tag] for tag in tags]
-        beacons = seal_beacons(keys, self.tag_ids[tags], counters, pack_bodies(to_codes(readings)))
+        beacons = self._sealed(tags, counters, readings)
         return Samples(
             tags,
             self.tag_ids[tags],
@@ -102,6 +120,32 @@ class Flock:
             advertisements(self._company_id, beacons),
             self._world_index[tags],
         )
+
+    def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns) -> Bytes2D:
+        keys = [self.keys[tag] for tag in tags.tolist()]
+        return seal_beacons(keys, self.tag_ids[tags], counters, pack_bodies(to_codes(readings)))
+
+
+class UnsealedFlock(Flock):
+    """Tags without keys, whose beacons are zeros: for runs that only want samples. A million of them take 100 MB."""
+
+    def __init__(
+        self,
+        tag_ids: Ints,
+        world: World,
+        interval_s: float,
+        start_s: float,
+        alter: Alter | None = None,
+    ) -> None:
+        super().__init__([], world, interval_s, start_s, alter=alter)
+        self.tag_ids = tag_ids
+        self._first_counters = np.zeros(len(tag_ids), np.int64)
+        self._world_index = np.arange(len(tag_ids), dtype=np.int64)
+        self._sequences = np.zeros(len(tag_ids), np.int64)
+        self._due_s = self._due(np.arange(len(tag_ids), dtype=np.int64))
+
+    def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns) -> Bytes2D:
+        return np.zeros((len(tags), BEACON_BYTES), np.uint8)
 
 
 def sense(world: World, tags: Ints, sequences: Ints, t_s: Floats) -> ReadingColumns:

@@ -82,8 +82,14 @@ class HubProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        self._files.trace.unlink(missing_ok=True)  # the hub appends, and an earlier run's trace is not about this one
-        with self._files.log.open("wb") as log:
+        await self.start(keep_trace=False)
+        return self
+
+    async def start(self, keep_trace: bool) -> None:
+        """Start it; again, after a `kill`, with the trace of its earlier life."""
+        if not keep_trace:
+            self._files.trace.unlink(missing_ok=True)  # the hub appends; an earlier run's trace is not about this one
+        with self._files.log.open("ab" if keep_trace else "wb") as log:
             leash = (sys.executable, "-m", "tagfleet.leash", str(os.getpid()))
             self._process = await asyncio.create_subprocess_exec(
                 *leash,
@@ -93,7 +99,17 @@ class HubProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        return self
+
+    async def kill(self) -> None:
+        """SIGKILL: what a power cut looks like to a process."""
+        if self._process is not None and self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """0 before it was started."""
+        return 0 if self._process is None else self._process.pid
 
     async def __aexit__(self, *_: object) -> None:
         process = self._process

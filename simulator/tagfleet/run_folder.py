@@ -12,6 +12,12 @@ class FolderUnusable(Exception):
     """A run's folder cannot be made, or another run is using it."""
 
 
+def last_folder() -> Path:
+    """Where the last run that was given no folder is kept: below XDG_STATE_HOME, for `tagfleet explain`."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "tagfleet" / "last"
+
+
 @contextlib.contextmanager
 def run_folder(chosen: Path | None) -> Iterator[Path]:
     """`chosen`, made where it does not exist, or a temporary one that goes with the context. Raises FolderUnusable.

@@ -1,0 +1,1 @@
+"""tagfleet's commands, a file for each subject."""

@@ -1,0 +1,107 @@
+"""`tagfleet list`, `new`, `explain`: everything about scenarios but running them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagfleet.ledger.rows import LedgerUnreadable
+from tagfleet.ledger.story import NoSuchSample, lines, tell
+from tagfleet.run_folder import last_folder
+from tagfleet.scenario import ScenarioError, builtin_names, find, read
+from tagfleet.scenario.library import scenarios_folder
+from tagfleet.scenario.quantities import duration_text
+
+USAGE = 2
+
+JsonOnly = Annotated[bool, typer.Option("--json", help="JSON for a script.")]
+
+
+def list_scenarios(json_only: JsonOnly = False) -> None:
+    """Show the scenarios that come with tagfleet. `tagfleet run NAME` runs one, `new MINE --from NAME` copies one."""
+    rows = []
+    for name in builtin_names():
+        scenario = read(find(name))
+        rows.append(
+            {
+                "name": name,
+                "title": scenario.title,
+                "tags": scenario.tags.count,
+                "hubs": scenario.hubs.count,
+                "duration_s": scenario.run.duration,
+                "time": scenario.run.time if scenario.run.time != float("inf") else "fast",
+                "target": scenario.hubs.target,
+            }
+        )
+    if json_only:
+        typer.echo(json.dumps(rows))
+        return
+    width = max(len(str(row["name"])) for row in rows)
+    for row in rows:
+        speed = row["time"]
+        fast = "as fast as it can" if speed == "fast" else "real time" if speed == 1 else f"{speed:g} times real time"
+        typer.echo(f"{row['name']!s:<{width}}  {row['title']}")
+        span = duration_text(float(str(row["duration_s"])))
+        typer.echo(f"{'':<{width}}  {row['tags']:,} tags, {row['hubs']:,} hubs, {span}, {fast}")
+
+
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new scenario: NAME.toml is written.")],
+    start_from: Annotated[
+        str | None, typer.Option("--from", help="A built-in scenario to start from. Default: a commented first one.")
+    ] = None,
+    capture: Annotated[
+        Path | None, typer.Option(help="A btsnoop capture to make a scenario of: its tags, intervals, loudness.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a scenario to start from. Then: `tagfleet run NAME.toml --estimate`, and `tagfleet run NAME.toml`.
+
+    Exit code 2: the file exists, or what it should be made of does not.
+    """
+    path = Path(name if name.endswith(".toml") else f"{name}.toml")
+    if path.exists() and not force:
+        fail(f"{path} exists; choose another name, or --force")
+    try:
+        if capture is not None:
+            from tagfleet.capture import CaptureUnreadable, scenario_of_capture
+
+            try:
+                text = scenario_of_capture(capture)
+            except CaptureUnreadable as error:
+                fail(str(error))
+        else:
+            text = (find(start_from) if start_from else scenarios_folder() / "first.toml").read_text("utf-8")
+    except ScenarioError as error:
+        fail(str(error))
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")
+    typer.echo(f"{path} is written; next: tagfleet run {path}")
+
+
+def explain(
+    tag: Annotated[int, typer.Argument(help="The tag's id.")],
+    counter: Annotated[int, typer.Argument(help="The sample's counter.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="The run's --folder. Default: the last run that was given none.")
+    ] = None,
+    json_only: JsonOnly = False,
+) -> None:
+    """Tell one sample's story in the last run: who heard it, when each stage had it, and what became of it.
+
+    Exit code 2: there is no such run, tag or sample; the message says what there is.
+    """
+    try:
+        story = tell(folder or last_folder(), tag, counter)
+    except (LedgerUnreadable, NoSuchSample) as error:
+        fail(str(error))
+    typer.echo(json.dumps(story) if json_only else "\n".join(lines(story)))
+
+
+def fail(text: str) -> None:
+    """Wrong usage: say so, and end."""
+    typer.echo(f"tagfleet: {text}", err=True)
+    raise typer.Exit(USAGE)

@@ -1,0 +1,67 @@
+"""What a run shows of itself: the one home of the figures that the live view and the report read."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from tagfleet.ledger import Histogram
+from tagfleet.targets import HubFigures
+
+STARTING, RUNNING, DELIVERING, COUNTING, ENDED = "starting", "running", "delivering", "counting", "ended"
+_RATE_WINDOW_S = 5.0
+EVENTS_SHOWN = 6
+
+
+@dataclass
+class RunFigures:
+    """Figures so far. moment_s: of the run's own time; elapsed_s: of real time, since the first sample was due."""
+
+    name: str
+    title: str
+    duration_s: float
+    speed: float
+    tags: int
+    hubs: int
+    target: str
+    broker: str = ""
+    phase: str = STARTING
+    moment_s: float = 0.0
+    elapsed_s: float = 0.0
+    made: int = 0
+    unmade: int = 0
+    reports: int = 0
+    reported: int = 0
+    accepted: int = 0
+    acknowledged: int = 0
+    delivered: int = 0
+    duplicates: int = 0
+    wrong: int = 0
+    batches: int = 0
+    batch_bytes: int = 0
+    batch_samples: int = 0
+    undecodable: int = 0
+    lag_s: float = 0.0
+    slipped_s: float = 0.0
+    latency: Histogram = field(default_factory=Histogram)
+    of_hubs: HubFigures = field(default_factory=HubFigures)
+    events: deque[str] = field(default_factory=lambda: deque(maxlen=EVENTS_SHOWN))
+    _history: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def tell(self, elapsed_s: float, delivered: int) -> None:
+        """So many were delivered by then."""
+        self.elapsed_s, self.delivered = elapsed_s, delivered
+        self._history.append((elapsed_s, delivered))
+        while self._history and self._history[0][0] < elapsed_s - _RATE_WINDOW_S:
+            self._history.popleft()
+
+    @property
+    def delivered_per_s(self) -> float:
+        """Over the last five seconds."""
+        if len(self._history) < 2 or self._history[-1][0] <= self._history[0][0]:
+            return 0.0
+        (start_s, start), (end_s, end) = self._history[0], self._history[-1]
+        return (end - start) / (end_s - start_s)
+
+    @property
+    def bytes_per_sample(self) -> float | None:
+        """Payload bytes of the batches, over the samples in them; None before the first."""
+        return self.batch_bytes / self.batch_samples if self.batch_samples else None

@@ -1,0 +1,495 @@
+"""One run of a scenario, from set-up to the verdict."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from tagfleet import fault_schedule
+from tagfleet.broker import Broker, BrokerFailed, choose
+from tagfleet.fault_schedule import ENDS_OF_OUTAGES, Action
+from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures
+from tagfleet.hci_flock import HciFlock
+from tagfleet.ledger import Account, Ledger, LedgerFull
+from tagfleet.oracle import NonceReuse
+from tagfleet.pace import Pace
+from tagfleet.run_consumer import RunConsumer
+from tagfleet.scenario import Scenario
+from tagfleet.scenario.quantities import duration_text
+from tagfleet.slo import Check, Measured, checks
+from tagfleet.stage import FIRST_TWIN_ID, Cast, build, target_of, traffic_of
+from tagfleet.subscriber import Subscriber, SubscriberFailed
+from tagfleet.targets import Target, TargetFailed
+from tagfleet.targets.inside import hub_name
+from tagfleet.traffic import DirectTraffic, Step, Traffic
+from tagfleet.twin import interpreter_available
+from tagfleet.twin.counters import UnknownSeal
+from tagfleet.twins import TwinCrew, twin_provisions
+from tagwire.provision import Provision
+
+TICK_S = 0.025
+SHOW_S = 0.25
+STEP_SAMPLES = 8_000  # as many as a step takes in at most: numpy's calls are paid for, and caches hold it
+FREE_STEP_SAMPLES = 30_000  # the same as fast as it can: hubs' commits cost the more, the smaller their pieces are
+STEP_S_MAX = 600.0
+PENDING_MAX = 200_000  # accepted and not delivered, when it goes as fast as it can
+START_TIMEOUT_S = 30.0
+BROKER_GONE_S = 20.0  # without a connection, and without an outage that the scenario asked for
+AFTERMATH_S = 0.4  # a duplicate comes after its sample
+SETTLED_S = 4.0  # nothing more has come for so long
+TAIL_S = 1.0  # of the run's own time: bursts that have begun
+HOPELESS_LAGS = 15  # so many times the allowed lag: no use in going on
+
+OK, MISSED, VOID, BROKEN = 0, 1, 3, 4
+"""Exit codes: everything held; an objective missed; the generator fell behind; a part could not be started or ended."""
+
+
+class RunView(Protocol):
+    """Where a run is shown."""
+
+    def show(self, figures: RunFigures) -> None:
+        """The figures of now."""
+
+    def say(self, text: str) -> None:
+        """One line for the person who waits."""
+
+
+@dataclass
+class Result:
+    """How a run ended. failure: why it ended early, empty where it did not; void: why its figures mean nothing."""
+
+    scenario: Scenario
+    name: str
+    figures: RunFigures
+    account: Account
+    checks: list[Check] = field(default_factory=list)
+    void: str = ""
+    failure: str = ""
+    stopped: bool = False
+    recovery_s: float | None = None
+    worst_lag_s: float = 0.0
+    rate_per_s: float = 0.0
+    hub_cpu: float | None = None
+    twins: dict[int, tuple[int, int]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """For a script."""
+        if self.failure:
+            return BROKEN
+        if self.void:
+            return VOID
+        return OK if all(check.good for check in self.checks) else MISSED
+
+
+class Run:
+    """`run` it once. `stop` ends it early, with its report; called again, without waiting for what is on its way."""
+
+    def __init__(self, scenario: Scenario, name: str, folder: Path, interpreter: str | None = None) -> None:
+        self.scenario = scenario
+        self.figures = RunFigures(
+            name,
+            scenario.title,
+            scenario.run.duration,
+            scenario.run.time,
+            scenario.tags.count,
+            scenario.hubs.count,
+            scenario.hubs.target,
+        )
+        self._name = name
+        self._folder = folder
+        self._interpreter = interpreter
+        self._stops = 0
+        self._log: list[str] = []
+        self._shown_s = 0.0
+        self._outages = 0
+        self._links_away: dict[int, int] = {}
+        self._recovering: tuple[float, int] | None = None  # since when (monotonic), and of what was made before
+        self._recovery_s: float | None = None
+        self._cast: Cast
+        self._target: Target
+        self._broker: Broker
+        self._traffic: Traffic | DirectTraffic | HciFlock
+        self._subscriber: Subscriber
+        self._consumer: RunConsumer
+        self._pace: Pace
+        self._crew: TwinCrew | None = None
+        self._start_us = 0
+        self._started_s = 0.0
+        self._ended_s = 0.0
+
+    def stop(self) -> None:
+        """Make no more samples."""
+        self._stops += 1
+
+    async def run(self, view: RunView) -> Result:
+        """Raises nothing that a part of the run may fail with: that is the result's `failure`."""
+        failure = ""
+        cpu_s: float | None = None
+        notes: list[str] = []
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                await self._set_up(stack, view)
+                try:
+                    await self._make(view)
+                    await self._deliver(view)
+                except (TargetFailed, BrokerFailed, NonceReuse, UnknownSeal, LedgerFull, OSError) as error:
+                    failure = str(error)
+                self._phase(COUNTING, view)
+                self._ended_s = self._ended_s or time.monotonic()
+                figures = self._target.figures()
+                cpu_s = figures.cpu_s if figures.hubs and self._target.traced else None
+                failure = await self._end(failure)
+                notes = self._target.notes()
+        except (TargetFailed, BrokerFailed, SubscriberFailed, FileNotFoundError, OSError) as error:
+            failure = failure or str(error)
+        except BaseExceptionGroup as group:
+            failure = failure or str(_first(group))
+        return self._result(failure, cpu_s, notes, view)
+
+    # Set-up.
+
+    async def _set_up(self, stack: contextlib.AsyncExitStack, view: RunView) -> None:
+        scenario, folder = self.scenario, self._folder
+        view.show(self.figures)
+        self._broker = await stack.enter_async_context(choose(scenario.broker, folder))
+        self.figures.broker = self._broker.name
+        now_us = time.time_ns() // 1000
+        start = scenario.run.start
+        self._start_us = now_us if start is None else int(start.timestamp() * 1e6)
+        twins = self._twin_provisions()
+        self._cast = build(scenario, self._start_us, now_us, twins, folder)
+        if twins:
+            self._crew = TwinCrew(twins, self._cast.world, self._cast.ledger, folder, self._interpreter)
+            await stack.enter_async_context(self._crew)
+        address = self._broker.host, self._broker.port
+        hci = None if self._crew is None else self._crew.hci_transport
+        if scenario.hubs.target == "hci":
+            self._traffic = await stack.enter_async_context(
+                HciFlock(self._cast.flock, self._cast.ledger, self._cast.faults)
+            )
+            hci = self._traffic.hci_transport
+        self._target = target_of(scenario, self._cast, address, self._start_us, folder, hci)
+        if scenario.hubs.target != "hci":
+            self._traffic = traffic_of(scenario, self._cast, self._start_us, self._target.traced)
+        await stack.enter_async_context(self._target)
+        topics = [f"tags/v1/{scenario.hubs.site if self._target.traced else '+'}/+/{kind}" for kind in _KINDS]
+        mqtt = scenario.broker.mqtt(*address)
+        self._subscriber = await stack.enter_async_context(Subscriber(mqtt, topics, START_TIMEOUT_S, self._check_start))
+        names = {hub_name(hub): hub for hub in range(scenario.hubs.count)} if self._target.traced else {}
+        self._consumer = RunConsumer(self._cast.ledger, self.figures, names)
+        await self._target.ready()
+        self._check_start()
+
+    def _twin_provisions(self) -> list[Provision]:
+        scenario = self.scenario
+        if not scenario.tags.twins:
+            return []
+        if interpreter_available(self._interpreter) is None:
+            self._log.append("no MicroPython interpreter for this platform: the run has no twins")
+            return []
+        interval_s = round(scenario.tags.interval)
+        return twin_provisions(scenario.run.seed, FIRST_TWIN_ID, scenario.tags.twins, interval_s)
+
+    def _check_start(self) -> None:
+        self._broker.check()
+        if self._stops:
+            raise TargetFailed("stopped before it had started")
+
+    # The run.
+
+    async def _make(self, view: RunView) -> None:
+        scenario = self.scenario
+        self._started_s = time.monotonic()
+        self._cast.ledger.begin(time.time_ns() // 1000)
+        self._pace = Pace(scenario.run.time, self._started_s)
+        self._phase(RUNNING, view)
+        if self._crew is not None:
+            self._crew.start()
+        actions = list(self._cast.schedule)
+        step_s = self._step_s()
+        moment_s, end_s = 0.0, scenario.run.duration
+        while moment_s < end_s and not self._stops:
+            next_s = min(actions[0].moment_s if actions else math.inf, end_s)
+            target_s = min(next_s, self._pace.due(time.monotonic()), moment_s + STEP_S_MAX, moment_s + step_s)
+            if not self._pace.free and target_s < next_s:
+                least_s = moment_s + TICK_S * scenario.run.time
+                target_s = max(target_s, min(least_s, next_s, moment_s + step_s))
+                if (wait_s := self._pace.wait_s(target_s, time.monotonic())) > 0:
+                    await asyncio.sleep(wait_s)
+            if target_s > moment_s:
+                await self._step(target_s, making=True)
+                moment_s = target_s
+                self._pace.reached(moment_s, time.monotonic())
+            while actions and actions[0].moment_s <= moment_s:
+                await self._act(actions.pop(0), view)
+            if await self._look(moment_s, view):
+                break
+            if self._pace.free:
+                await self._wait_for_consumer(view)
+        self.figures.moment_s = moment_s
+
+    def _step_s(self) -> float:
+        """How much of the run's own time one step takes in at most."""
+        rate = self.scenario.tags.count / self.scenario.tags.interval
+        samples = FREE_STEP_SAMPLES if self._pace.free else STEP_SAMPLES
+        return min(max(samples / rate, TICK_S), STEP_S_MAX, self.scenario.hubs.batch_age * 4)
+
+    async def _step(self, moment_s: float, making: bool) -> None:
+        until_us = self._start_us + round(moment_s * 1e6)
+        step: Step = self._traffic.step(until_us, time.time_ns() // 1000, making)
+        self.figures.made += step.made
+        self._pace.blocked(await self._target.send(until_us, step))
+        self.figures.moment_s = moment_s
+        self._collect()
+        await asyncio.sleep(0)
+
+    def _collect(self) -> None:
+        ledger = self._cast.ledger
+        for rows in self._target.traces():
+            ledger.traced(
+                rows["hub"],
+                rows["event"],
+                rows["tag"].astype("i8"),
+                rows["counter"].astype("i8"),
+                rows["t_us"].astype("i8"),
+            )
+        self._consumer.take_all(self._subscriber.take())
+
+    async def _look(self, moment_s: float, view: RunView) -> bool:
+        """Show how it goes, now and then. True when there is no use in going on."""
+        now_s = time.monotonic()
+        if now_s < self._shown_s + SHOW_S:
+            return False
+        self._shown_s = now_s
+        self._target.check()
+        if not self._outages:
+            self._broker.check()
+        self._watch_recovery(now_s)
+        self._refresh(now_s)
+        view.show(self.figures)
+        lost_s = self._subscriber.lost_s
+        if lost_s is not None and now_s - lost_s > BROKER_GONE_S and not self._broker_comes_back(moment_s):
+            raise BrokerFailed(f"the broker has been away for {now_s - lost_s:.0f} s: the run ends here")
+        return self._pace.worst_lag_s > HOPELESS_LAGS * self.scenario.run.lag_max
+
+    def _broker_comes_back(self, moment_s: float) -> bool:
+        """Whether the scenario is in an outage that it will end."""
+        ends = (fault_schedule.BROKER_START, fault_schedule.JOIN)
+        return bool(self._outages) and any(
+            action.do in ends and action.moment_s > moment_s for action in self._cast.schedule
+        )
+
+    async def _wait_for_consumer(self, view: RunView) -> None:
+        """Without a schedule nothing but this bounds what is on its way."""
+        ledger = self._cast.ledger
+        while not self._stops and not self._outages:
+            on_way = (ledger.accepted_count if self._target.traced else ledger.reported_count) - ledger.arrived_count
+            if on_way <= PENDING_MAX:
+                return
+            await asyncio.sleep(TICK_S)
+            self._collect()
+            await self._look(self.figures.moment_s, view)
+
+    async def _act(self, action: Action, view: RunView) -> None:
+        started_s = time.monotonic()
+        self._log.append(f"{duration_text(action.moment_s)}: {action.text}")
+        self.figures.events.append(self._log[-1])
+        view.say(self._log[-1])
+        target, hubs = self._target, action.hubs
+        match action.do:
+            case fault_schedule.CUT | fault_schedule.SILENCE:
+                self._outages += 1
+                new = [hub for hub in hubs if not self._links_away.get(hub)]
+                for hub in hubs:
+                    self._links_away[hub] = self._links_away.get(hub, 0) + 1
+                await target.cut(new, action.do == fault_schedule.SILENCE)
+            case fault_schedule.JOIN:
+                self._outages -= 1
+                for hub in hubs:
+                    self._links_away[hub] -= 1
+                await target.join([hub for hub in hubs if not self._links_away[hub]])
+            case fault_schedule.CRASH:
+                self._traffic.off |= set(hubs)
+                await target.crash(hubs)
+            case fault_schedule.START:
+                await target.start(hubs)
+                self._traffic.off -= set(hubs)
+            case fault_schedule.CLOCK:
+                await target.set_clock(hubs, action.skew_us)
+            case fault_schedule.BROKER_STOP | fault_schedule.BROKER_KILL:
+                self._outages += 1
+                await self._broker.stop(kill=action.do == fault_schedule.BROKER_KILL)
+            case fault_schedule.BROKER_START:
+                await self._broker.start()
+                self._outages -= 1
+        now_s = time.monotonic()
+        if action.do in ENDS_OF_OUTAGES:
+            self._recovering = now_s, self._start_us + round(action.moment_s * 1e6)
+            self._recovery_s = math.inf
+        self._pace.blocked(now_s - started_s)
+
+    def _watch_recovery(self, now_s: float) -> None:
+        if self._recovering is None or self._outages:
+            return
+        since_s, made_before_us = self._recovering
+        if not self._cast.ledger.missing(made_before_us, self._target.traced):
+            self._recovery_s = now_s - since_s
+            self._recovering = None
+            text = f"recovered: all that was made before has arrived {self._recovery_s:.1f} s after"
+            self._log.append(text)
+            self.figures.events.append(text)
+
+    # The end.
+
+    async def _deliver(self, view: RunView) -> None:
+        """Let bursts end, close batches, and wait until nothing more comes."""
+        self._ended_s = time.monotonic()
+        self._phase(DELIVERING, view)
+        if self._crew is not None:
+            await self._crew.stop()
+        moment_s, end_s = self.figures.moment_s, self.figures.moment_s + TAIL_S
+        while moment_s < end_s and self._stops < 2:
+            step_s = 0.1 if self._pace.free else min(TICK_S * self.scenario.run.time, 0.2)
+            moment_s = min(moment_s + step_s, end_s)
+            if (wait_s := self._pace.wait_s(moment_s, time.monotonic())) > 0:
+                await asyncio.sleep(wait_s)
+            await self._step(moment_s, making=False)
+            await self._look(moment_s, view)
+        self.figures.moment_s = min(moment_s, self.scenario.run.duration)
+        await self._target.flush()
+        await self._settle(view)
+
+    async def _settle(self, view: RunView) -> None:
+        ledger, drain_s = self._cast.ledger, self.scenario.run.drain
+        started_s = changed_s = time.monotonic()
+        arrived = -1
+        done_s: float | None = None
+        while self._stops < 2:
+            now_s = time.monotonic()
+            await asyncio.sleep(TICK_S)
+            self._collect()
+            await self._look(self.figures.moment_s, view)
+            if ledger.arrived_count != arrived:
+                arrived, changed_s = ledger.arrived_count, now_s
+            quiet = now_s - changed_s > SETTLED_S
+            waits = self._target.figures().undelivered + self._target.figures().open_samples
+            if self._target.traced:
+                complete = (
+                    ledger.accepted_count <= ledger.arrived_count and not waits and now_s - started_s > SHOW_S * 3
+                )
+            else:
+                complete = not ledger.pending and now_s - started_s > SHOW_S
+            done_s = None if not complete else done_s or now_s
+            if done_s is not None and now_s - done_s > AFTERMATH_S:
+                return
+            if now_s - started_s > drain_s or (quiet and not waits and not self._outages):
+                return
+
+    async def _end(self, failure: str) -> str:
+        """Hubs end in order; what they still say and deliver is taken in. Returns why the run has failed."""
+        ledger = self._cast.ledger
+        ending = asyncio.create_task(self._target.end(0.5 if self._stops > 1 or failure else 3.0))
+        while not ending.done():
+            await asyncio.sleep(TICK_S)
+            self._collect()
+        try:
+            await ending
+        except TargetFailed as error:
+            failure = failure or str(error)
+        deadline_s = time.monotonic() + AFTERMATH_S
+        while time.monotonic() < deadline_s:
+            await asyncio.sleep(TICK_S)
+            self._collect()
+        left = await asyncio.to_thread(lambda: list(self._target.left()))
+        for _, samples in left:
+            if samples:
+                tag_ids, counters = zip(*samples, strict=True)
+                ledger.waiting(tag_ids, counters)
+        for hub, reasons in self._target.figures().dropped.items():
+            ledger.dropped(hub, sum(reasons.values()))
+            self._log.append(f"{hub_name(hub)} dropped by policy: {reasons}")
+        return failure
+
+    def _refresh(self, now_s: float) -> None:
+        figures, ledger = self.figures, self._cast.ledger
+        figures.unmade = self._traffic.unmade
+        figures.reports = self._traffic.reports
+        figures.made, figures.reported = ledger.made_count, ledger.reported_count
+        figures.accepted, figures.acknowledged = ledger.accepted_count, ledger.acknowledged_count
+        figures.duplicates, figures.wrong = sum(ledger.duplicates), ledger.wrong_count
+        figures.latency = ledger.latency
+        figures.lag_s, figures.slipped_s = self._pace.worst_lag_s, self._pace.slipped_s
+        figures.of_hubs = self._target.figures()
+        figures.tell(now_s - self._started_s, ledger.arrived_count)
+
+    def _phase(self, phase: str, view: RunView) -> None:
+        self.figures.phase = phase
+        view.show(self.figures)
+
+    def _result(self, failure: str, cpu_s: float | None, notes: Sequence[str], view: RunView) -> Result:
+        figures = self.figures
+        if not hasattr(self, "_cast"):
+            account = Ledger.for_tags([], 0).account()
+            return Result(self.scenario, self._name, figures, account, failure=failure or "it did not start")
+        ledger = self._cast.ledger
+        if self._started_s:
+            self._refresh(time.monotonic())
+        account = ledger.account()
+        result = Result(self.scenario, self._name, figures, account, failure=failure, stopped=self._stops > 0)
+        result.recovery_s = self._recovery_s
+        spent_s = max((self._ended_s or time.monotonic()) - self._started_s, 1e-3) if self._started_s else 0.0
+        result.rate_per_s = ledger.arrived_count / spent_s if spent_s else 0.0
+        result.hub_cpu = cpu_s / spent_s if cpu_s is not None and spent_s else None
+        if self._started_s:
+            self._judge_schedule(result)
+        measured = Measured(account, ledger.latency, result.rate_per_s, result.hub_cpu, self._recovery_s)
+        result.checks = [*result.checks, *checks(self.scenario.slo, measured)]
+        if not account.delivered:
+            result.checks.insert(0, Check("delivered", False, "no sample was delivered"))
+        result.twins = ledger.delivered_of([twin.tag_id for twin in self._cast.twins])
+        result.checks += [
+            Check(f"twin {tag_id}", delivered > 0, f"{delivered} of {made} samples delivered")
+            for tag_id, (made, delivered) in result.twins.items()
+        ]
+        result.notes += notes
+        if figures.undecodable:
+            result.checks.append(Check("decodable", False, f"{figures.undecodable} publishes could not be decoded"))
+        if self._subscriber.dropped:
+            result.void = (
+                result.void or f"this run's own subscriber was too slow for {self._subscriber.dropped} publishes"
+            )
+        result.log = self._log
+        ledger.save({"name": self._name, "hubs": [hub_name(hub) for hub in range(self.scenario.hubs.count)]})
+        figures.phase = ENDED
+        view.show(figures)
+        return result
+
+    def _judge_schedule(self, result: Result) -> None:
+        pace, limit_s = self._pace, self.scenario.run.lag_max
+        result.worst_lag_s = pace.worst_lag_s
+        if pace.worst_lag_s > limit_s:
+            result.void = (
+                f"the GENERATOR fell {pace.worst_lag_s:.1f} s behind its schedule (allowed: {duration_text(limit_s)}). "
+                "This machine cannot make so many samples in this time: what was measured says nothing about hubs or "
+                "broker. Fewer tags, a longer interval, less compression, or a faster machine"
+            )
+        if not pace.free and pace.slipped_s > limit_s + 0.1 * self.scenario.run.duration / self.scenario.run.time:
+            said = f"hubs took nothing in for {pace.slipped_s:.1f} s in all: they cannot keep up with this load"
+            result.checks.append(Check("keeps_up", False, said))
+
+
+_KINDS = ("samples", "backlog")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,251 @@
+"""The settings of a scenario: every key, with its unit, its default and what it means."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from tagfleet.air import AirSettings
+from tagfleet.scenario.faults import (
+    LINK_FAULTS,
+    MANY_HUBS,
+    BrokerOutage,
+    Fault,
+    HubReboot,
+    Section,
+    Share,
+    Span,
+)
+from tagfleet.scenario.quantities import Amount, amount, duration_text, numbers, speed
+from taghub.settings import MqttSettings, TlsSettings
+from tagwire.batch import SAFE_SAMPLES
+
+TWINS_MAX = 20
+TAGHUBS_MAX = 50  # each is a process of some 60 MB
+HCI_TAGS_MAX = 100  # bumble's virtual link carries about so many in one process
+
+Speed = Annotated[float, BeforeValidator(speed)]
+Limit = Annotated[Amount, BeforeValidator(amount)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+class RunSection(Section):
+    """How long, how fast, and which dice."""
+
+    duration: Span = Field(description="how long samples are made, in the run's own time")
+    time: Speed = Field(1.0, description='"real"; "60x": compressed; "fast": as fast as it can')
+    seed: int = Field(1, ge=0, le=0xFFFF_FFFF, description="the same seed makes the same tags, trucks, weather, faults")
+    start: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
+        None, description="what time it is when the run starts, UTC; default: now"
+    )
+    drain: Span = Field(30.0, description="how long to wait, in real time, for what is on its way at the end")
+    lag_max: Span = Field(
+        2.0, description="how far the generator may be behind its schedule, in real time, before the run is void"
+    )
+
+
+class TagsSection(Section):
+    """The tags."""
+
+    count: int = Field(ge=1, le=5_000_000, description="tags of the flock")
+    interval: Span = Field(300.0, description="from sample to sample of a tag")
+    twins: int = Field(0, ge=0, le=TWINS_MAX, description="tags that run the real firmware under MicroPython")
+
+
+class HubsSection(Section):
+    """The gateways, and how they are reached."""
+
+    count: int = Field(1, ge=1, le=MANY_HUBS, description="hubs; each has a truck's or a depot's tags")
+    target: Literal["inside", "taghub", "air", "hci", "batches"] = Field(
+        "inside",
+        description="inside: each hub's real intake, spool and uplink, in worker processes; taghub: a `taghub run` "
+        "process each; air: hubs that run already, at `addresses`; hci: taghub processes with a Bluetooth controller; "
+        "batches: no hubs, only what they would publish",
+    )
+    addresses: list[str] = Field([], description='for target air: "HOST:PORT" or "unix:PATH", one a hub')
+    batch_age: Span = Field(1.0, description="a batch is closed so long after its first sample")
+    batch_samples: int = Field(SAFE_SAMPLES, ge=1, le=SAFE_SAMPLES, description="or when it has so many")
+    spool: Literal["full", "normal", "memory"] = Field(
+        "normal", description="durability of the spool on disk, or in memory only"
+    )
+    inflight: int = Field(8, ge=1, le=100, description="batches sent and not yet acknowledged, at most")
+    workers: int = Field(0, ge=0, le=256, description="processes for hubs inside; 0: by the machine")
+    site: str = Field("fleet", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of the site in MQTT topics")
+
+
+class BrokerSection(Section):
+    """The MQTT broker: one that the run starts and ends, or any other that is running."""
+
+    start: Literal["auto", "mosquitto", "embedded", "none"] = Field(
+        "auto", description="auto: mosquitto where it is installed, else the embedded one; none: it runs at `host`"
+    )
+    persistence: bool = Field(True, description="mosquitto keeps its messages on disk")
+    host: str | None = Field(None, description="name or address of a broker that is running")
+    port: int = Field(1883, ge=1, le=65535, description="its TCP port")
+    username: str | None = None
+    password_file: Path | None = Field(None, description="file whose first line is the password")
+    protocol: Literal["5", "3.1.1"] = "5"
+    tls: TlsSettings | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "BrokerSection":
+        if (self.host is None) == (self.start == "none"):
+            raise ValueError('start = "none" and host belong together: both for a broker that runs already, or neither')
+        return self
+
+    def mqtt(self, host: str, port: int, keepalive_s: int = 5, inflight: int = 8) -> MqttSettings:
+        """As a hub is told."""
+        return MqttSettings.model_validate(
+            {
+                "host": host,
+                "port": port,
+                "username": self.username,
+                "password_file": self.password_file,
+                "protocol": self.protocol,
+                "tls": self.tls,
+                "keepalive_s": keepalive_s,
+                "inflight": inflight,
+                "wait_for_broker": True,
+            }
+        )
+
+
+class AirSection(Section):
+    """The radio between tags and hubs."""
+
+    model: Literal["full", "plain"] = Field(
+        "full", description="full: channels, collisions, scan windows, interference; plain: chance alone, far cheaper"
+    )
+    reports: Literal["all", "first"] = Field(
+        "all", description="plain: what a hub's radio reports of a burst, every event that it hears or only the first"
+    )
+    burst_events: int = Field(12, ge=1, le=64, description="advertising events a sample")
+    burst_repeats: int = Field(2, ge=0, le=20, description="full: further bursts until the next sample")
+    received_share: Share = Field(0.55, description="plain: probability that one event of a loud tag is received")
+    distance_m: float = Field(13.0, ge=1, le=1_000, description="tags stand up to so far from their hub")
+    path_loss_exponent: float = Field(2.03, ge=1, le=8)
+    shadowing_db: float = Field(5.0, ge=0, le=30, description="standard deviation")
+
+    def settings(self, interval_s: float) -> AirSettings:
+        """As the air takes it. Raises ValueError for values that no radio has."""
+        return AirSettings(
+            interval_s=interval_s,
+            burst_events=self.burst_events,
+            burst_repeats=self.burst_repeats,
+            path_loss_exponent=self.path_loss_exponent,
+            truck_m=self.distance_m,
+            shadowing_db=self.shadowing_db,
+        )
+
+
+class SloSection(Section):
+    """What the run is held to. A limit is a count, or a share of all that were made ("0.1 %"). The classes are those of
+    the ledger; `lost` is all of them together that a gateway or a broker has to answer for."""
+
+    lost: Limit = Amount(0.0, False)
+    wrong: Limit = Amount(0.0, False)
+    resent: Limit | None = Field(Amount(0.0, False), description="duplicates that a hub sent in another batch")
+    redelivered: Limit | None = Field(None, description="duplicates because a batch was delivered twice")
+    radio: Limit | None = Field(None, description="advertised, and no hub's radio reported them")
+    battery: Limit | None = None
+    hub_off: Limit | None = None
+    refused: Limit | None = None
+    uncommitted: Limit | None = None
+    dropped: Limit | None = None
+    vanished: Limit | None = None
+    broker: Limit | None = None
+    waiting: Limit | None = Field(None, description="still in hubs' spools at the end")
+    latency_p50: Span | None = Field(None, description="radio report to consumer, real time")
+    latency_p99: Span | None = None
+    latency_p999: Span | None = None
+    rate_per_s: float | None = Field(None, gt=0, description="samples delivered a second of real time, at least")
+    hub_cpu: Share | None = Field(None, description="of one core, what all hubs together may take on average")
+    recovery: Span | None = Field(
+        None, description="real time from the end of the last outage until all that was made before is delivered"
+    )
+
+
+class Scenario(Section):
+    """Everything a run is told."""
+
+    title: str = Field(min_length=1, max_length=100, description="one line for `tagfleet list`")
+    about: str = Field("", description="what it is for, and what it asserts")
+    run: RunSection
+    tags: TagsSection
+    hubs: HubsSection = HubsSection.model_validate({})
+    broker: BrokerSection = BrokerSection.model_validate({})
+    air: AirSection = AirSection.model_validate({})
+    slo: SloSection = SloSection.model_validate({})
+    fault: list[Fault] = Field([], description="what goes wrong, in any order")
+
+    @property
+    def samples_per_tag(self) -> int:
+        """At most so many does a tag make: the interval jitters by 5 %, and the first comes at once."""
+        return int(self.run.duration / (0.95 * self.tags.interval)) + 2
+
+    @property
+    def samples(self) -> int:
+        """About so many are made."""
+        return int(self.tags.count * self.run.duration / self.tags.interval)
+
+    def problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """What does not go together, as (path of the key, text)."""
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        hubs, target = self.hubs, self.hubs.target
+        if (target == "air") != bool(hubs.addresses):
+            found.append((("hubs", "addresses"), 'belongs to target = "air", which needs one for each hub'))
+        elif hubs.addresses and len(hubs.addresses) != hubs.count:
+            found.append((("hubs", "addresses"), f"has {len(hubs.addresses)} for {hubs.count} hubs"))
+        if target in ("taghub", "hci") and hubs.count > TAGHUBS_MAX:
+            text = f'{hubs.count} taghub processes are too many (at most {TAGHUBS_MAX}); target = "inside" takes more'
+            found.append((("hubs", "count"), text))
+        if target == "hci" and (hubs.count > 1 or self.tags.count > HCI_TAGS_MAX):
+            found.append((("hubs", "target"), f"hci takes one hub and at most {HCI_TAGS_MAX} tags"))
+        if self.tags.twins and (target != "taghub" or self.run.time != 1.0):
+            text = 'twins need target = "taghub", whose radio is real, and time = "real": firmware keeps its own time'
+            found.append((("tags", "twins"), text))
+        if target in ("air", "hci") and self.run.time != 1.0:
+            found.append((("run", "time"), f'has to be "real" with target = "{target}"'))
+        if self.run.time == 1.0 and target in ("taghub", "air", "hci") and self.run.start is not None:
+            found.append((("run", "start"), f'target "{target}" keeps its own clock: in real time it is now'))
+        if self.run.time != 1.0 and self.tags.interval > self.run.duration:
+            found.append((("tags", "interval"), "is longer than the run: most tags would make no sample"))
+        if self.air.model == "full" and target not in ("batches", "hci"):
+            try:
+                self.air.settings(self.tags.interval)
+            except ValueError as error:
+                found.append((("tags", "interval"), f'{error}; air.burst_repeats = 0 or air.model = "plain" helps'))
+        if self.run.drain > 600:
+            found.append((("run", "drain"), f"{duration_text(self.run.drain)} is too long; at most 10 min"))
+        return found + self._fault_problems()
+
+    def _fault_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        for index, fault in enumerate(self.fault):
+            where = ("fault", index)
+            which = getattr(fault, "hubs", None)
+            if which is not None:
+                try:
+                    numbers(which, self.hubs.count)
+                except ValueError as error:
+                    found.append(((*where, "hubs"), str(error)))
+            if fault.at >= self.run.duration:
+                text = f"begins when the run of {duration_text(self.run.duration)} is over"
+                found.append(((*where, "at"), text))
+            elif fault.end_s is not None and fault.end_s > self.run.duration:
+                found.append(((*where, "lasts"), "outlives the run; samples must follow it, or nothing shows"))
+            if isinstance(fault, LINK_FAULTS) and self.hubs.target in ("air", "hci"):
+                text = f'target "{self.hubs.target}" has no link that this run could cut'
+                found.append(((*where, "kind"), text))
+            if isinstance(fault, BrokerOutage) and fault.how != "cut" and self.broker.start == "none":
+                text = 'this run did not start the broker, so it can only cut its links: how = "cut"'
+                found.append(((*where, "how"), text))
+            if isinstance(fault, LINK_FAULTS) and self.broker.tls is not None:
+                found.append(((*where, "kind"), "a link with TLS cannot be cut by this run"))
+            if isinstance(fault, HubReboot) and self.hubs.target not in ("inside", "taghub"):
+                found.append(((*where, "kind"), f'target "{self.hubs.target}" has no hub to reboot'))
+        return found

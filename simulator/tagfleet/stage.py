@@ -1,0 +1,153 @@
+"""A scenario's cast: world, flock, keys, air, ledger, target. Built from the seed, before anything runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tagfleet.air import Air
+from tagfleet.fault_schedule import Action, actions
+from tagfleet.flock import Flock, UnsealedFlock
+from tagfleet.identity import make_provisions
+from tagfleet.ledger import Ledger
+from tagfleet.plain_air import PlainAir
+from tagfleet.radio import RadioSettings
+from tagfleet.scenario import Scenario
+from tagfleet.scenario.faults import ReplayAttack
+from tagfleet.scenario.quantities import numbers
+from tagfleet.tag_faults import TagFaults
+from tagfleet.targets import AirTarget, InsideTarget, TaghubTarget, Target
+from tagfleet.traffic import DirectTraffic, Traffic
+from tagfleet.world.noise import Ints
+from tagfleet.world.world import World, WorldSettings, make_world
+from tagwire.keyring import KeyringEntry, entry_from_provision
+from tagwire.provision import Provision
+
+FIRST_TWIN_ID, FIRST_FLOCK_ID = 1, 10_001
+_ROUTE_TIMES = 48  # how often a tag's place is looked up to see which hubs it will meet
+
+
+class Cast(NamedTuple):
+    """Who takes part. keyrings: for each hub the indices in `provisions` of the tags that come by."""
+
+    world: World
+    flock: Flock
+    provisions: list[Provision]
+    twins: list[Provision]
+    hub_of_place: Ints
+    keyrings: dict[int, Ints]
+    ledger: Ledger
+    faults: TagFaults
+    schedule: list[Action]
+
+
+def build(
+    scenario: Scenario, start_us: int, start_real_us: int, twins: Sequence[Provision], folder: Path | None
+) -> Cast:
+    """The cast of a scenario; twins are the first tags of its world, and the ledger knows them too."""
+    run, tags, hubs = scenario.run, scenario.tags, scenario.hubs
+    start_s = start_us / 1e6
+    world = make_world(WorldSettings(run.seed, len(twins) + tags.count, (len(twins) + tags.count) / hubs.count))
+    hub_of_place = np.arange(world.places, dtype=np.int64) % hubs.count
+    hub_of_place[world.places_of(np.arange(len(twins)), np.full(len(twins), start_s))] = 0
+    faults = TagFaults(scenario.fault, tags.count, run.seed, start_s)
+    alter = faults.alter if faults.some else None
+    provisions: list[Provision] = []
+    if hubs.target == "batches":
+        ids = np.arange(FIRST_FLOCK_ID, FIRST_FLOCK_ID + tags.count, dtype=np.int64)
+        flock: Flock = UnsealedFlock(ids, world, tags.interval, start_s, alter)
+        keyrings: dict[int, Ints] = {}
+    else:
+        provisions = make_provisions(run.seed, FIRST_FLOCK_ID, tags.count)
+        flock = Flock(provisions, world, tags.interval, start_s, len(twins), alter)
+        keyrings = _routes(scenario, world, hub_of_place, start_s, len(twins))
+    twin_ids = np.array([twin.tag_id for twin in twins], np.int64)
+    ledger = Ledger(
+        np.concatenate([twin_ids, flock.tag_ids]),
+        np.concatenate([np.zeros(len(twins), np.int64), flock.first_counters]),
+        start_us,
+        start_real_us,
+        scenario.samples_per_tag,
+        folder,
+    )
+    schedule = actions(scenario.fault, hubs.count)
+    return Cast(world, flock, provisions, list(twins), hub_of_place, keyrings, ledger, faults, schedule)
+
+
+def traffic_of(scenario: Scenario, cast: Cast, start_us: int, traced: bool) -> Traffic | DirectTraffic:
+    """What the tags of a cast will do."""
+    if scenario.hubs.target == "batches":
+        return DirectTraffic(cast.flock, cast.world, cast.hub_of_place, cast.ledger, cast.faults, traced)
+    section = scenario.air
+    if section.model == "full":
+        air: Air | PlainAir = Air(section.settings(scenario.tags.interval), cast.world, cast.hub_of_place)
+    else:
+        plain = RadioSettings(
+            burst_events=section.burst_events,
+            received_share=section.received_share,
+            distance_m=section.distance_m,
+            path_loss_exponent=section.path_loss_exponent,
+            shadowing_db=section.shadowing_db,
+        )
+        air = PlainAir(plain, cast.world, cast.hub_of_place, section.reports == "first")
+    replays = [
+        (fault, [hub - 1 for hub in numbers(fault.hubs, scenario.hubs.count)])
+        for fault in scenario.fault
+        if isinstance(fault, ReplayAttack)
+    ]
+    return Traffic(
+        cast.flock,
+        air,
+        cast.world,
+        cast.hub_of_place,
+        cast.ledger,
+        cast.faults,
+        replays,
+        scenario.run.seed,
+        start_us,
+        traced,
+    )
+
+
+def target_of(
+    scenario: Scenario, cast: Cast, broker: tuple[str, int], start_us: int, folder: Path, hci_transport: str | None
+) -> Target:
+    """The hubs that a scenario is aimed at."""
+    hubs = scenario.hubs
+    if hubs.target == "air":
+        return AirTarget(hubs.addresses)
+    if hubs.target in ("taghub", "hci"):
+        return TaghubTarget(scenario, broker, _keyring_entries(cast), folder, hci_transport)
+    keys = {
+        hub: [(cast.provisions[i].tag_id, cast.provisions[i].generation, cast.flock.keys[i]) for i in indices.tolist()]
+        for hub, indices in cast.keyrings.items()
+    }
+    return InsideTarget(scenario, broker, keys, start_us, folder)
+
+
+def _keyring_entries(cast: Cast) -> dict[int, list[KeyringEntry]]:
+    """What each hub may open; hub ids for sessions count from 1. Twins come by the first one."""
+    entries = {
+        hub: [entry_from_provision(cast.provisions[i], hub + 1) for i in indices.tolist()]
+        for hub, indices in cast.keyrings.items()
+    }
+    entries[0] = [entry_from_provision(twin, 1) for twin in cast.twins] + entries.get(0, [])
+    return entries
+
+
+def _routes(scenario: Scenario, world: World, hub_of_place: Ints, start_s: float, first_index: int) -> dict[int, Ints]:
+    """Which tags come by which hub in the course of the run."""
+    tags = np.arange(scenario.tags.count, dtype=np.int64)
+    pairs = np.empty(0, np.int64)
+    for moment_s in np.linspace(0.0, scenario.run.duration, _ROUTE_TIMES):
+        places = world.places_of(first_index + tags, np.full(len(tags), start_s + moment_s))
+        hubs = np.where(places < 0, -1, hub_of_place[places])
+        met = (hubs << 32 | tags)[hubs >= 0]
+        before = len(pairs)
+        pairs = np.union1d(pairs, met)
+        if moment_s and len(pairs) == before and len(pairs) == len(tags):
+            break  # nobody moves between places
+    hubs, tags = pairs >> 32, pairs & 0xFFFFFFFF
+    present, starts = np.unique(hubs, return_index=True)
+    return dict(zip(present.tolist(), np.split(tags, starts[1:]), strict=True))

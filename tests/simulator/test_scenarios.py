@@ -1,0 +1,209 @@
+"""Scenario files: what is wrong is said before anything starts, with its line."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagfleet.fault_schedule import actions
+from tagfleet.scenario import ScenarioError, builtin_names, find, read
+from tagfleet.scenario.estimate import estimate, too_much
+from tagfleet.scenario.faults import DeadZone, HubReboot
+from tagfleet.scenario.quantities import amount, numbers, seconds, share, speed
+from tagfleet.scenario.toml_lines import key_lines, line_of
+
+GOOD = """\
+title = "A test"
+
+[run]
+duration = "1 min"
+
+[tags]
+count = 100
+interval = "5 s"
+
+[hubs]
+count = 4
+
+[[fault]]
+kind = "dead_zone"
+hubs = "1-2"
+at = "10 s"
+lasts = "5 s"
+
+[[fault]]
+kind = "broker_outage"
+at = "30 s"
+lasts = "5 s"
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ScenarioError) as raised:
+        read(written(tmp_path, text))
+    return str(raised.value).replace(str(tmp_path / "mine.toml"), "mine.toml").split("\n")
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_builtin_scenario_is_good_and_tells_what_it_is_for(name: str) -> None:
+    scenario = read(find(name))
+    assert scenario.title
+    assert len(scenario.about) > 80
+    assert estimate(scenario, 0).memory_bytes > 1e8
+
+
+def test_good_scenario_has_its_values(tmp_path: Path) -> None:
+    scenario = read(written(tmp_path, GOOD))
+    assert (scenario.run.duration, scenario.tags.interval, scenario.run.time) == (60.0, 5.0, 1.0)
+    assert isinstance(scenario.fault[0], DeadZone)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "said"),
+    [
+        (4, 'duration = "5 kg"', 'mine.toml:4: run.duration: "5 kg" is no time; write it with its unit'),
+        (4, "duration = 300", "mine.toml:4: run.duration: 300 is no time"),
+        (4, 'duration = "-5 s"', "mine.toml:4: run.duration: has to be longer than 0 s"),
+        (4, 'duraton = "5 s"', 'mine.toml:4: run.duraton: is no key of a scenario; did you mean "duration"?'),
+        (3, "[runn]", 'mine.toml:3: runn: is no key of a scenario; did you mean "run"?'),
+        (7, 'count = "many"', "mine.toml:7: tags.count: input should be a valid integer"),
+        (7, "count = 0", "mine.toml:7: tags.count: input should be greater than or equal to 1, not 0"),
+        (11, 'count = 4\ntarget = "moon"', "mine.toml:12: hubs.target: input should be 'inside'"),
+        (14, 'kind = "earthquake"', "mine.toml:14: fault[1].kind: 'earthquake' is no fault; there are broken_sensor"),
+        (15, 'hubs = "3-7"', "mine.toml:15: fault[1].hubs: 3-7 is not within 1 and 4"),
+        (15, 'hubs = "none"', 'mine.toml:15: fault[1].hubs: "none" names none'),
+        (17, 'last = "5 s"', 'mine.toml:17: fault[1].last: is no key of a scenario; did you mean "lasts"?'),
+        (21, 'at = "5 min"', "mine.toml:21: fault[2].at: begins when the run of 1 min is over"),
+        (22, 'lasts = "2 min"', "mine.toml:22: fault[2].lasts: outlives the run"),
+        (22, "lasts = 5 s", "mine.toml:22: not TOML"),
+        (
+            22,
+            'lasts = "5 s"\nhow = "kill"\n[broker]\nstart = "none"\nhost = "b"',
+            "mine.toml:23: fault[2].how: this run",
+        ),
+        (22, 'lasts = "5 s"\n[slo]\nradio = 1.5', "mine.toml:24: slo.radio: 1.5 is no limit"),
+        (22, 'lasts = "5 s"\n[slo]\nradio = "200 %"', 'mine.toml:24: slo.radio: "200 %" is no share'),
+        (8, 'interval = "5 s"\ntwins = 2', "mine.toml:9: tags.twins: twins need target"),
+        (11, 'count = 4\naddresses = ["127.0.0.1:1"]', "mine.toml:12: hubs.addresses: belongs to target"),
+        (11, 'count = 99\ntarget = "taghub"', "mine.toml:11: hubs.count: 99 taghub processes are too many"),
+        (8, 'interval = "1 s"', "mine.toml:8: tags.interval: the bursts do not fit"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, line: int, wrong: str, said: str) -> None:
+    lines = GOOD.split("\n")
+    lines[line - 1] = wrong
+    assert any(problem.startswith(said) for problem in problems(tmp_path, "\n".join(lines)))
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace('"1 min"', '"1 m"').replace("count = 100", "count = -1").replace('"5 s"\n\n[[', '"x"\n\n[[')
+    said = problems(tmp_path, text)
+    assert [int(problem.split(":")[1]) for problem in said] == sorted(int(problem.split(":")[1]) for problem in said)
+    assert len(said) == 3
+
+
+def test_scenario_that_does_not_exist_gets_a_hint() -> None:
+    with pytest.raises(ScenarioError, match=r'did you mean "depot-morning"\?'):
+        find("depot-mornin")
+    with pytest.raises(ScenarioError, match="tagfleet list"):
+        find("zzz")
+
+
+def test_more_tags_than_the_memory_holds_is_said(tmp_path: Path) -> None:
+    scenario = read(written(tmp_path, GOOD.replace("count = 100", "count = 4_000_000")))
+    found = estimate(scenario, 1_000_000_000)
+    assert re.search(
+        r"4,000,000 tags need about [\d.]+ GB of memory, and this machine has 1.0 GB free; at most about [\d,]+ fit",
+        too_much(scenario, found, 1_000_000_000),
+    )
+    assert not too_much(scenario, estimate(scenario, 0), 0)  # a machine that does not tell
+
+
+def test_option_takes_the_place_of_a_line(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD)
+    assert read(path, {("tags", "count"): 7, ("slo", "radio"): "5 %"}).tags.count == 7
+    with pytest.raises(ScenarioError) as raised:
+        read(path, {("tags", "count"): 0})
+    assert raised.value.problems[0].line == 0  # no line of the file is to blame
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("250 ms", 0.25), ("30 s", 30), ("1.5min", 90), ("2 h", 7200), (" 1 d ", 86400), ("-2 h", -7200)],
+)
+def test_times(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 m", "h", "1 2 s", "nan s", "1e3 s", 5, None, True])
+def test_what_is_no_time(text: object) -> None:
+    with pytest.raises(ValueError, match="is no time"):
+        seconds(text)
+
+
+def test_shares_limits_speeds_and_numbers() -> None:
+    assert (share("20 %"), share(0.2), share(1)) == (0.2, 0.2, 1.0)
+    assert amount("1 %").allows(10, 1_000)
+    assert not amount("1 %").allows(11, 1_000)
+    assert amount(3).allows(3, 10**9)
+    assert (speed("real"), speed("60x"), speed("fast")) == (1.0, 60.0, float("inf"))
+    assert numbers("1-3, 8", 9) == [1, 2, 3, 8]
+    for function, wrong in ((share, True), (amount, -1), (amount, 0.5), (speed, "0.5x"), (speed, 3)):
+        with pytest.raises(ValueError, match="is no"):
+            function(wrong)  # type: ignore[operator]
+
+
+def test_faults_become_actions_in_order_of_time() -> None:
+    faults = [
+        HubReboot(kind="hub_reboot", hubs=2, at="30 s", lasts="10 s"),  # type: ignore[arg-type]
+        DeadZone(kind="dead_zone", hubs="1-2", at="5 s", lasts="30 s", silent=False),  # type: ignore[arg-type]
+    ]
+    found = [(action.moment_s, action.do, action.hubs) for action in actions(faults, 3)]
+    assert found == [(5, "cut", (0, 1)), (30, "crash", (1,)), (35, "join", (0, 1)), (40, "start", (1,))]
+
+
+KEYS = st.text("abcdefgh_-", min_size=1, max_size=6)
+VALUES = st.sampled_from(
+    [
+        "1",
+        '"text"',
+        '"[x] # no"',
+        "[1, 2]",
+        '{ a = 1, b = "]" }',
+        "'''\nx = 1\n[no]\n'''",
+        '[\n  "a = 1",\n  2,\n]',
+        "2026-03-02",
+    ]
+)
+
+
+@given(
+    st.lists(st.tuples(KEYS, VALUES), max_size=8, unique_by=lambda pair: pair[0]),
+    st.lists(KEYS, max_size=3, unique=True),
+)
+def test_every_key_is_found_on_its_line(pairs: list[tuple[str, str]], tables: list[str]) -> None:
+    text, expected = "", {}
+    for table in [None, *tables]:
+        prefix: tuple[str | int, ...] = ()
+        if table is not None:
+            text += f"[[x.t{table}]]  # a table\n"
+            prefix = ("x", f"t{table}", 0)
+        for key, value in pairs:
+            expected[(*prefix, key)] = text.count("\n") + 1
+            text += f"{key} = {value}  # key = 3\n\n"
+    lines = key_lines(text)
+    assert {path: lines.get(path) for path in expected} == expected
+
+
+def test_line_of_what_has_none_is_that_of_its_table() -> None:
+    lines = key_lines(GOOD)
+    assert line_of(lines, ("fault", 1, "hubs")) == 19
+    assert line_of(lines, ("slo", "lost")) == 0
