@@ -64,17 +64,19 @@ AnyPath = Annotated[Path, AfterValidator(_path)]
 
 
 class Profile(NamedTuple):
-    """What a kind of link changes: when a batch closes, how often status and keep-alive go."""
+    """What a kind of link changes: when a batch closes, how often status and keep-alive go, and whether batches are
+    described."""
 
     max_age_s: float
     status_interval_s: float
     keepalive_s: int
+    describe: bool
 
 
 PROFILES = {
-    "desk": Profile(1.0, 10.0, 5),
-    "truck": Profile(60.0, 300.0, 60),
-    "metered": Profile(300.0, 3600.0, 300),
+    "desk": Profile(1.0, 10.0, 5, True),
+    "truck": Profile(60.0, 3600.0, 60, False),
+    "metered": Profile(300.0, 3600.0, 300, False),
 }
 
 
@@ -93,7 +95,8 @@ class HubSettings(_Section):
         COMPANY_ID_TEST, ge=0, le=0xFFFF, description="Bluetooth company id of the tags; 65535 is for tests only"
     )
     profile: Literal["desk", "truck", "metered"] = Field(
-        "desk", description="the link: sets max_age_s, status_interval_s and keepalive_s where they are not set"
+        "desk",
+        description="the link: sets max_age_s, status_interval_s, keepalive_s and describe where they are not set",
     )
     status_interval_s: float = Field(10.0, ge=1, le=3600, description="seconds between two status messages")
 
@@ -182,6 +185,9 @@ class MqttSettings(_Section):
     tls: TlsSettings | None = Field(None, description="section [mqtt.tls]; default: no TLS")
     keepalive_s: int = Field(5, ge=2, le=600, description="seconds; a dead link is noticed after at most twice this")
     session_expiry_s: int = Field(86400, ge=0, le=0xFFFFFFFF, description="seconds the broker keeps the session")
+    describe: bool = Field(
+        True, description="give each publish content type, number and count; some 80 bytes, with MQTT 5"
+    )
     inflight: int = Field(8, ge=1, le=100, description="batches sent and not yet acknowledged, at most")
     expiry_s: int = Field(
         604800, ge=0, le=0xFFFFFFFF, description="seconds the broker keeps samples for consumers that are away; 0: ever"
@@ -274,10 +280,10 @@ class Settings(_Section):
             return document  # none, or a mistake that the field itself tells
         profile = PROFILES[hub["profile"]]
         filled = {**document, "hub": {"status_interval_s": profile.status_interval_s, **hub}}
-        for section, name in (("batch", "max_age_s"), ("mqtt", "keepalive_s")):
+        for section, name in (("batch", "max_age_s"), ("mqtt", "keepalive_s"), ("mqtt", "describe")):
             values = document.get(section, {} if section == "batch" else None)
             if isinstance(values, dict):
-                filled[section] = {name: getattr(profile, name), **values}
+                filled[section] = {name: getattr(profile, name), **filled.get(section, values)}
         return filled
 
     @model_validator(mode="after")

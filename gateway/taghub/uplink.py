@@ -30,6 +30,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from taghub.backoff import Backoff
 from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, ClosedBatch
 from taghub.errors import SettingsError
+from taghub.mqtt_client import MqttClient
 from taghub.settings import MQTT_TEXT_BYTES_MAX, MqttSettings
 from taghub.topics import Topics
 from tagwire import events
@@ -71,21 +72,6 @@ class UplinkEvents(Protocol):
         """The broker has answered a batch with an error: the PUBACK's reason code, 0x80 or above, and its name."""
 
 
-class _Client(Client):
-    """paho's client, which tells when its thread dies of an error."""
-
-    on_death: Callable[[Client, Exception], None]
-
-    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
-        """What paho runs in its thread."""
-        try:
-            return super().loop_forever(timeout, retry_first_connection)
-        except Exception as error:
-            _logger.debug("the MQTT client's thread has died", exc_info=True)
-            self.on_death(self, error)
-            return MQTTErrorCode.MQTT_ERR_UNKNOWN
-
-
 class Uplink:
     """One connection to a broker, kept up until `stop`."""
 
@@ -114,13 +100,13 @@ class Uplink:
         self._make_client = functools.partial(self._configured_client, client_id, will)
         self._client = self._make_client()
 
-    def _configured_client(self, client_id: str, will: bytes) -> _Client:
+    def _configured_client(self, client_id: str, will: bytes) -> MqttClient:
         settings = self._settings
         if settings.protocol == "5":
-            client = _Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
+            client = MqttClient(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTProtocolVersion.MQTTv5)
         else:
             version = MQTTProtocolVersion.MQTTv311
-            client = _Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=False)
+            client = MqttClient(CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=False)
         client.max_inflight_messages_set(settings.inflight + 2)  # and the status, and an alarm
         client.will_set(self._topics.status, will, qos=1, retain=True, properties=self._properties(STATUS_CONTENT_TYPE))
         if settings.username is not None:
@@ -138,7 +124,7 @@ class Uplink:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
-        client.on_socket_open = _tune_socket
+        client.on_socket_open = lambda _, userdata, sock: _begin(client, sock)
         client.on_death = self._on_death
         return client
 
@@ -185,7 +171,7 @@ class Uplink:
         event = batch.lane == LANE_EVENT
         properties = self._properties(events.CONTENT_TYPE if event else CONTENT_TYPE)
         if properties is not None:
-            if not event:
+            if not event and self._settings.describe:
                 properties.UserProperty = [("sequence", str(batch.sequence)), ("count", str(batch.samples))]
             if self._settings.expiry_s:
                 properties.MessageExpiryInterval = self._settings.expiry_s
@@ -234,7 +220,8 @@ class Uplink:
         if self._settings.protocol != "5":
             return None
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ContentType = content_type
+        if self._settings.describe:
+            properties.ContentType = content_type
         return properties
 
     # What follows runs in paho's thread, and does no more than pass the news on.
@@ -250,6 +237,7 @@ class Uplink:
         self._backoff.up(time.monotonic())
         receive_maximum = int(getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM))
         packet_bytes = int(getattr(properties, "MaximumPacketSize", MAX_PACKET_BYTES))
+        self._client.use_aliases(int(getattr(properties, "TopicAliasMaximum", 0)))
         self._tell(self._now_connected, receive_maximum, packet_bytes)
 
     def _on_connect_fail(self, client: Client, userdata: Any) -> None:
@@ -375,6 +363,7 @@ def _password(settings: MqttSettings) -> str | None:
     return password
 
 
-def _tune_socket(client: Client, userdata: Any, sock: Any) -> None:
-    """A batch is one write: Nagle's algorithm could only delay it."""
+def _begin(client: MqttClient, sock: Any) -> None:
+    """A connection begins. A batch is one write: Nagle's algorithm could only delay it."""
+    client.use_aliases(0)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -14,6 +14,8 @@ class Publish(NamedTuple):
     packet_id: int
     dup: bool
     payload: bytes
+    properties: bytes = b""
+    """As they came, of MQTT 5."""
 
 
 class ScriptedBroker:
@@ -83,5 +85,6 @@ def _parsed(first: int, packet: bytes, five: bool) -> Publish:
     topic_end = 2 + int.from_bytes(packet[:2], "big")
     packet_id = int.from_bytes(packet[topic_end : topic_end + 2], "big")
     properties_start = topic_end + 3  # all properties of a test are shorter than 128 bytes
-    payload = packet[properties_start + packet[topic_end + 2] :] if five else packet[topic_end + 2 :]
-    return Publish(packet[2:topic_end].decode(), packet_id, bool(first & 8), payload)
+    properties = packet[properties_start : properties_start + packet[topic_end + 2]] if five else b""
+    payload = packet[properties_start + len(properties) :] if five else packet[topic_end + 2 :]
+    return Publish(packet[2:topic_end].decode(), packet_id, bool(first & 8), payload, properties)

@@ -9,14 +9,16 @@ import pytest
 from scripted_broker import Publish, ScriptedBroker
 from waiting import until
 
-from taghub.closed_batch import LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch
 from taghub.errors import SettingsError
 from taghub.settings import MqttSettings
 from taghub.topics import topics
 from taghub.uplink import Uplink
+from tagwire.batch import CONTENT_TYPE
 
 TOPICS = topics("test", "hub-1")
 MAXIMUM_PACKET_1000 = b"\x00\x00\x05\x27\x00\x00\x03\xe8"
+TOPIC_ALIAS_MAXIMUM_2 = b"\x00\x00\x03\x22\x00\x02"
 RECEIVE_MAXIMUM_1 = b"\x00\x00\x03\x21\x00\x01"
 
 
@@ -223,6 +225,42 @@ def test_connection_that_ends_again_and_again_gets_one_batch_at_a_time(monkeypat
             assert uplink.has_room
 
     run(scenario, answer)
+
+
+def test_topics_go_once_a_connection_and_then_as_numbers() -> None:
+    def answer(publish: Publish) -> int | None:
+        return None if publish.payload == b"batch 3" else 0
+
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news) as uplink:
+            uplink.publish(batch(1))
+            uplink.publish(batch(2))
+            uplink.publish(batch(3)._replace(lane=LANE_BACKLOG))
+            uplink.publish(batch(4)._replace(lane=LANE_EVENT))  # a third topic, and the broker takes two numbers
+            await until(lambda: len(broker.publishes) == 4)
+            topics_sent = [publish.topic for publish in broker.publishes]
+            assert topics_sent == [TOPICS.samples, "", TOPICS.backlog, TOPICS.events]
+            broker.drop()
+            await until(lambda: len(broker.publishes) == 5)  # again, where no number means anything
+            assert (broker.publishes[4].topic, broker.publishes[4].dup) == (TOPICS.backlog, True)
+            uplink.publish(batch(5)._replace(lane=LANE_BACKLOG))
+            await until(lambda: len(broker.publishes) == 6)
+            assert broker.publishes[5].topic == ""
+
+    run(scenario, answer, TOPIC_ALIAS_MAXIMUM_2)
+
+
+@pytest.mark.parametrize("describe", [True, False])
+def test_batches_are_described_unless_every_byte_counts(describe: bool) -> None:
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news, describe=describe, expiry_s=0) as uplink:
+            uplink.publish(batch(77))
+            await until(lambda: len(broker.publishes) == 1)
+        properties = broker.publishes[0].properties
+        assert (properties == b"") == (not describe)
+        assert (CONTENT_TYPE.encode() in properties) == (b"sequence\x00\x0277" in properties) == describe
+
+    run(scenario)
 
 
 def test_version_3_1_1_publishes_without_properties() -> None:

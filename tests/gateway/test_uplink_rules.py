@@ -93,12 +93,14 @@ def test_halves_have_the_same_samples_and_new_numbers() -> None:
 def test_profile_stands_for_what_the_file_does_not_say(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
 
-    def values(hub: str, mqtt: str = "") -> tuple[float, float, int]:
+    def values(hub: str, mqtt: str = "") -> tuple[float, float, int, bool]:
         path.write_text(SETTINGS.format(hub=hub, mqtt=mqtt), "utf-8")
         settings = load_settings(path)
         assert settings.mqtt is not None
-        return settings.batch.max_age_s, settings.hub.status_interval_s, settings.mqtt.keepalive_s
+        mqtt_settings = settings.mqtt
+        ages = settings.batch.max_age_s, settings.hub.status_interval_s
+        return *ages, mqtt_settings.keepalive_s, mqtt_settings.describe
 
-    assert values("") == values('profile = "desk"') == (1.0, 10.0, 5)
-    assert values('profile = "truck"') == (60.0, 300.0, 60)
-    assert values('profile = "metered"\nstatus_interval_s = 60', "keepalive_s = 30") == (300.0, 60.0, 30)
+    assert values("") == values('profile = "desk"') == (1.0, 10.0, 5, True)
+    assert values('profile = "truck"') == (60.0, 3600.0, 60, False)
+    assert values('profile = "metered"\nstatus_interval_s = 60', "keepalive_s = 30") == (300.0, 60.0, 30, False)
