@@ -14,7 +14,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import batches, beacons, demo, firmware, flashing, gateway, history, provisioning, simulation
+from benchmarks import (
+    batches,
+    beacons,
+    demo,
+    firmware,
+    flashing,
+    gateway,
+    history,
+    kills,
+    provisioning,
+    simulation,
+    wire_bytes,
+)
 from benchmarks.figure import Figure
 
 GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
@@ -26,6 +38,8 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "firmware": firmware.figures,
     "demo": demo.figures,
     "gateway": gateway.figures,
+    "wire": wire_bytes.figures,
+    "kill9": kills.figures,
     "simulation": simulation.figures,
     "flash": flashing.figures,
     "provision": provisioning.figures,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tagwire import air, bulk
 from tagwire.beacon import COMPANY_ID_TEST
@@ -22,6 +23,18 @@ class Fleet(NamedTuple):
     counters: Int64s
     bodies: Bytes2D
     beacons: Bytes2D
+
+    def only(self, rows: NDArray[np.bool_]) -> "Fleet":
+        """Some of the rows."""
+        keys = [key for key, taken in zip(self.keys, rows.tolist(), strict=True) if taken]
+        return Fleet(self.keyring, keys, self.tag_ids[rows], self.counters[rows], self.bodies[rows], self.beacons[rows])
+
+    def further(self, steps: range) -> "Fleet":
+        """What the tags of a fleet of one sample each send later, a round a step: so much above the first counter."""
+        keys, tag_ids = self.keys * len(steps), np.tile(self.tag_ids, len(steps))
+        bodies = np.tile(self.bodies, (len(steps), 1))
+        counters = np.tile(self.counters, len(steps)) + np.repeat(np.array(steps), len(self.keys))
+        return Fleet(self.keyring, keys, tag_ids, counters, bodies, bulk.seal_beacons(keys, tag_ids, counters, bodies))
 
     def air_bytes(self) -> bytes:
         """Each beacon once, as a flock sends it."""
