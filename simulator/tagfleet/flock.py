@@ -8,25 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tagfleet.world import gnss
-from tagfleet.world.noise import Floats, Ints, normal, uniform
+from tagfleet.sensing import sense
+from tagfleet.world.noise import Floats, Ints, uniform
 from tagfleet.world.world import World
-from tagwire import fields
 from tagwire.beacon import BEACON_BYTES
-from tagwire.bulk import NOT_AVAILABLE, Bytes2D, ReadingColumns, advertisements, pack_bodies, seal_beacons, to_codes
+from tagwire.bulk import Bytes2D, ReadingColumns, advertisements, pack_bodies, seal_beacons, to_codes
 from tagwire.counter import make_counter
 from tagwire.keys import beacon_key
 from tagwire.provision import Provision
 
 INTERVAL_JITTER = 0.05  # of the interval, either way: a sleeping tag's RC oscillator
-TEMPERATURE_NOISE_MC = 20.0  # one sigma; SHT4x data sheet: repeatability 0.04 C (3 sigma) in high precision
-HUMIDITY_NOISE_MPCT = 80.0  # the same: 0.15 %RH
-BATTERY_NOISE_MV = 6.0
-SENSOR_FAULT_SHARE = 0.003  # of the samples: a bus error, so neither temperature nor humidity
-MOVING_MPS = 0.5
 
-_STREAM_PHASE, _STREAM_JITTER, _STREAM_FAULT = 20, 21, 22
-_STREAM_TEMPERATURE, _STREAM_HUMIDITY, _STREAM_BATTERY = 23, 25, 27  # normal() takes two streams each
+_STREAM_PHASE, _STREAM_JITTER = 30, 31
 
 
 class Samples(NamedTuple):
@@ -74,6 +67,7 @@ class Flock:
         self._world_index = np.arange(first_index, first_index + len(provisions), dtype=np.int64)
         self._sequences = np.zeros(len(provisions), np.int64)  # of each tag's next sample
         self._due_s = self._due(np.arange(len(provisions), dtype=np.int64))
+        self._nothing: Samples | None = None  # what most of a run's short steps return
 
     @property
     def first_counters(self) -> Ints:
@@ -92,7 +86,9 @@ class Flock:
             self._sequences[due] += 1
             self._due_s[due] = self._due(due)
         if not tags:
-            return self._samples(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+            if self._nothing is None:
+                self._nothing = self._samples(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+            return self._nothing
         times_s = np.concatenate(due_s)
         order = np.argsort(times_s, kind="stable")
         return self._samples(np.concatenate(tags)[order], np.concatenate(sequences)[order], times_s[order])
@@ -146,47 +142,3 @@ class UnsealedFlock(Flock):
 
     def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns) -> Bytes2D:
         return np.zeros((len(tags), BEACON_BYTES), np.uint8)
-
-
-def sense(world: World, tags: Ints, sequences: Ints, t_s: Floats) -> ReadingColumns:
-    """What the sensors of world tags `tags` say at `t_s`: noise, faults, and a remembered position without sky."""
-    seed = world.seed
-    environments = world.environments(tags, t_s)
-    temperature_mc = 1000 * environments.temperature_c + TEMPERATURE_NOISE_MC * normal(
-        seed, _STREAM_TEMPERATURE, tags, sequences
-    )
-    humidity_mpct = 1000 * environments.humidity_pct + HUMIDITY_NOISE_MPCT * normal(
-        seed, _STREAM_HUMIDITY, tags, sequences
-    )
-    battery_mv = environments.battery_mv + BATTERY_NOISE_MV * normal(seed, _STREAM_BATTERY, tags, sequences)
-    fault = uniform(seed, _STREAM_FAULT, tags, sequences) < SENSOR_FAULT_SHARE
-
-    # Without sky now, the last position is the one at the end of the previous slot, if there was sky then.
-    slots = gnss.sky_slot(t_s)
-    sky = environments.has_sky
-    remembered = ~sky & gnss.has_sky(seed, tags, slots - 1)
-    fix_s = np.where(sky, t_s, slots * gnss.SKY_SLOT_S)
-    place = world.tours.place(world.truck_of_tag[tags], fix_s)
-    latitude_deg, longitude_deg, fix = gnss.measured(seed, tags, fix_s, place.latitude_deg, place.longitude_deg)
-    known = sky | remembered
-    longitude_deg = (longitude_deg + 180.0) % 360.0 - 180.0
-
-    return ReadingColumns(
-        np.where(known, _rounded(1e7 * latitude_deg), NOT_AVAILABLE),
-        np.where(known, _rounded(1e7 * longitude_deg), NOT_AVAILABLE),
-        np.where(fault, NOT_AVAILABLE, _rounded(temperature_mc)),
-        np.where(fault, NOT_AVAILABLE, _rounded(np.clip(humidity_mpct, 0, 100_000))),
-        _rounded(battery_mv),
-        np.where(sky, fix, np.where(remembered, fields.FIX_10MIN, fields.FIX_NONE)),
-        np.where(
-            sky,
-            np.where(environments.speed_mps > MOVING_MPS, fields.MOTION_MOVING, fields.MOTION_STILL),
-            fields.MOTION_UNKNOWN,
-        ),
-        t_s.astype(np.int64),
-        np.where(sky, fields.TIME_GNSS, fields.TIME_ESTIMATED),
-    )
-
-
-def _rounded(values: Floats) -> Ints:
-    return np.rint(values).astype(np.int64)

@@ -9,7 +9,8 @@ from tagfleet.ledger import Ledger
 from tagfleet.progress import Progress
 from tagfleet.world.world import build_world
 from tagwire.batch import Batch, encode_batch
-from tagwire.bulk import to_codes
+from tagwire.bulk import NOT_AVAILABLE, to_codes
+from tagwire.fields import TIME_ESTIMATED
 
 START_S = 1_774_000_000.0
 TOPIC = "tags/v1/demo/truck-1/samples"
@@ -18,7 +19,9 @@ TOPIC = "tags/v1/demo/truck-1/samples"
 def test_consumer_finds_every_value_of_a_batch_right() -> None:
     samples = Flock(make_provisions(9, 1, 100), build_world(9, 100), 5.0, START_S).step(START_S + 10)
     codes = to_codes(samples.readings)
-    time_s = (samples.readings.time_s + 2) // 4 * 4
+    heard_s = samples.t_us // 1_000_000
+    unknown = samples.readings.time_s == NOT_AVAILABLE  # by the tag; the hub stamps it and says so
+    time_s = np.where(unknown, heard_s, (samples.readings.time_s + 2) // 4 * 4)
     batch = Batch(
         "truck-1",
         1,
@@ -36,8 +39,8 @@ def test_consumer_finds_every_value_of_a_batch_right() -> None:
             "battery": codes.battery,
             "fix": codes.fix,
             "motion": codes.motion,
-            "quality": codes.time_quality,
-            "heard": samples.t_us // 1_000_000 - time_s,
+            "quality": np.where(unknown, TIME_ESTIMATED, codes.time_quality),
+            "heard": heard_s - time_s,
             "rssi": np.full(len(time_s), -80 // 4),
             "flags": np.zeros_like(time_s),
         },

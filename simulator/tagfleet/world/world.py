@@ -1,7 +1,7 @@
 """The world as tags meet it: `World.environments` for many at once, `World.view` for one twin. Pure.
 
 The same seed gives the same world, and every value is a function of (seed, tag, time) alone: it does not matter in
-which steps, in which order or on how many machines a run asks.
+which steps, in which order or on how many machines a run asks. What is kept between two questions only saves time.
 """
 
 from collections.abc import Callable
@@ -11,28 +11,64 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tagfleet.world import gnss
-from tagfleet.world.cargo import Cargo, load_cargo
+from tagfleet.world import battery, cargo, gnss
+from tagfleet.world.consignments import CARRIED_STEPS, LOST, Consignments
 from tagfleet.world.environment import Environment
+from tagfleet.world.exposure import Exposure
+from tagfleet.world.line import WEEK_S
+from tagfleet.world.network import Network, great_circles, shipped_network
 from tagfleet.world.noise import Floats, Ints
-from tagfleet.world.roads import Tours, plan_tours
+from tagfleet.world.places import MONDAY_S, NO_DEPOT, Place, Surroundings, plan_places, week_number
+from tagfleet.world.weather import AIR, DEW, Weather, weather_c
 
-TAGS_PER_TRUCK = 8
-DEPOT_SHARE = 0.2  # of the places
+TAGS_PER_PLACE = 8
+DEPOT_SHARE = 0.2
+DEPOTS_MIN = 2
+DOCK_MINUTE_S = 60.0
+_ROWS_AT_ONCE = 16_384  # columns of that size stay in a processor's cache
 
 
 @dataclass(frozen=True)
 class WorldSettings:
-    """A world to build. tags_per_place: on average; depot_share: of the places."""
+    """A world to build. Raises ValueError for what no world has.
+
+    tags_per_place: on average. depot_share: of the places, but there are at least two depots. network: what trucks
+    drive on; None: the roads that come with this package. straight: great circles between the network's cities instead.
+    cargo_shares: of parcels, chilled and frozen goods. lost_share: of the rides on which a tag falls off and stays
+    behind.
+    cooler_failures_per_week: of each place; cooler_failures: further ones, as (place, begin, end) in Unix seconds.
+    battery_life_days: of a full cell; batteries differ in age.
+    """
 
     seed: int
     tags: int
-    tags_per_place: float = TAGS_PER_TRUCK
+    tags_per_place: float = TAGS_PER_PLACE
     depot_share: float = DEPOT_SHARE
+    network: Network | None = None
+    straight: bool = False
+    cargo_shares: tuple[float, float, float] = (0.6, 0.3, 0.1)
+    lost_share: float = 0.0005
+    cooler_failures_per_week: float = 0.01
+    cooler_failures: tuple[tuple[int, float, float], ...] = ()
+    battery_life_days: float = 200.0
+
+    def __post_init__(self) -> None:
+        for wrong, what in (
+            (self.tags < 0 or self.seed < 0, "tags or seed is negative"),
+            (self.tags_per_place <= 0, "tags_per_place is not above 0"),
+            (not 0 <= self.depot_share <= 1, "depot_share is not within 0 to 1"),
+            (min(self.cargo_shares) < 0 or sum(self.cargo_shares) <= 0, "cargo_shares are negative or all 0"),
+            (not 0 <= self.lost_share <= 1, "lost_share is not within 0 to 1"),
+            (not 0 <= self.cooler_failures_per_week <= 7, "cooler_failures_per_week is not within 0 to 7"),
+            (any(end < begin for _, begin, end in self.cooler_failures), "a cooler failure ends before it begins"),
+            (self.battery_life_days <= 0, "battery_life_days is not above 0"),
+        ):
+            if wrong:
+                raise ValueError(what)
 
 
 class Environments(NamedTuple):
-    """`Environment` as columns, one entry a row."""
+    """`Environment` as columns, one entry a row; and the place (-1: lost) and how much sky is seen (gnss.*_SKY)."""
 
     temperature_c: Floats
     humidity_pct: Floats
@@ -41,48 +77,91 @@ class Environments(NamedTuple):
     longitude_deg: Floats
     speed_mps: Floats
     has_sky: npt.NDArray[np.bool_]
+    places: Ints
+    sky: Ints
 
 
-@dataclass(frozen=True)
+class Stay(NamedTuple):
+    """Where tags are, one a row: the place (-1: lost), since when (Unix seconds), and how much of the outside their
+    goods brought along (0 to 1)."""
+
+    places: Ints
+    since_s: Floats
+    carried: Floats
+
+
 class World:
-    """A seeded world with a number of tags in it; tags are known by their index."""
+    """A seeded world with a number of tags in it; tags are known by their index. Build it by `make_world`."""
 
-    seed: int
-    tours: Tours
-    truck_of_tag: Ints
-    cargo: Cargo
-
-    @property
-    def places(self) -> int:
-        """How many places tags can be at: the trucks, then the depots."""
-        return len(self.tours.period_s)
+    def __init__(self, settings: WorldSettings) -> None:
+        self.settings = settings
+        self.seed = settings.seed
+        network = settings.network or shipped_network()
+        if settings.straight:
+            network = great_circles(network.cities)
+        rng = np.random.default_rng(settings.seed)
+        wanted = max(1, round(settings.tags / settings.tags_per_place + 0.499))
+        depots = max(DEPOTS_MIN, round(wanted * settings.depot_share))
+        self.map = plan_places(network, rng, max(wanted - depots, 0 if settings.depot_share == 1 else 1), depots)
+        self.cargo = cargo.load_cargo(rng, settings.tags, settings.cargo_shares)
+        self._exposure = Exposure(self.map, settings.seed, settings.cooler_failures_per_week, settings.cooler_failures)
+        self._consignments = Consignments(
+            self.map, settings.seed, self.cargo.kinds, settings.lost_share, self._exposure
+        )
+        self._weather = Weather(self.map, settings.seed)
+        self._now = _Now(settings.tags)
+        self._docked: tuple[int, Ints] | None = None
 
     @property
     def trucks(self) -> int:
         """How many of the places are trucks: the first ones."""
-        return int((np.diff(self.tours.distances_m, axis=1) > 0).any(axis=1).sum())
+        return self.map.trucks
+
+    @property
+    def places(self) -> int:
+        """How many places tags can be at: the trucks, then the depots."""
+        return self.map.count
+
+    def position(self, places: Ints, t_s: Floats) -> Place:
+        """Where trucks and depots are (indices, in any order, repeats allowed) at their times in Unix seconds."""
+        return self.map.position(places, t_s)
 
     def docked(self, t_s: float) -> Ints:
-        """For each truck the depot (a place) at which it loads at that time, -1 for one that does not."""
-        return np.full(self.trucks, -1)
+        """For each truck the depot (a place) at which it loads in this minute, -1 for one that does not."""
+        minute = int(t_s // DOCK_MINUTE_S)
+        if self._docked is None or self._docked[0] != minute:
+            self._docked = minute, self.map.docked(minute * DOCK_MINUTE_S)
+        return self._docked[1]
 
     def places_of(self, tags: Ints, t_s: Floats) -> Ints:
-        """The place of each of `tags` at its time: a truck's or depot's index, -1 where no hub will ever come by."""
-        return self.truck_of_tag[tags]
+        """The place of each of `tags` at its time: a truck's or depot's index, -1 for a lost one."""
+        return self.stays(tags, t_s).places
+
+    def stays(self, tags: Ints, t_s: Floats) -> Stay:
+        """The place of each of `tags` at its time, and since when it is there."""
+        return self._now.stays(self._consignments, tags, t_s)
 
     def environments(self, tags: Ints, t_s: Floats) -> Environments:
         """What surrounds each of `tags` (indices, in any order, repeats allowed) at its time in Unix seconds."""
-        place = self.tours.place(self.truck_of_tag[tags], t_s)
-        temperature_c, humidity_pct = self.cargo.climate(tags, t_s, place, self.seed)
-        return Environments(
-            temperature_c,
-            humidity_pct,
-            self.cargo.battery_mv(tags, t_s, temperature_c),
-            place.latitude_deg,
-            place.longitude_deg,
-            place.speed_mps,
-            gnss.has_sky(self.seed, tags, gnss.sky_slot(t_s)),
-        )
+        n = len(tags)
+        if n <= _ROWS_AT_ONCE:
+            return self._environments(tags, t_s)
+        pieces = [
+            self._environments(tags[start : start + _ROWS_AT_ONCE], t_s[start : start + _ROWS_AT_ONCE])
+            for start in range(0, n, _ROWS_AT_ONCE)
+        ]
+        return Environments(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+
+    def sky(self, tags: Ints, t_s: Floats) -> Ints:
+        """How much of the sky each tag sees (gnss.*_SKY)."""
+        stay = self.stays(tags, t_s)
+        around, _ = self._around(tags, stay, t_s)
+        return self._sky(tags, stay, t_s, around)
+
+    def positions(self, tags: Ints, t_s: Floats) -> Place:
+        """Where each of `tags` is."""
+        stay = self.stays(tags, t_s)
+        return self._around(tags, stay, t_s)[0].place
 
     def view(self, tag: int, always_sky: bool = False) -> Callable[[float], Environment]:
         """The world of one tag, as a function of Unix seconds. `always_sky` keeps it out of halls and tunnels."""
@@ -102,6 +181,102 @@ class World:
 
         return environment
 
+    def _environments(self, tags: Ints, t_s: Floats) -> Environments:
+        stay = self.stays(tags, t_s)
+        around, lost = self._around(tags, stay, t_s)
+        at = np.maximum(stay.places, 0)
+        kinds = self.cargo.kinds.take(tags)
+        phase = self.cargo.phase.take(tags)
+        inside_c, dew_c = self._weather.at(at, t_s, kinds, DEW)
+        exchanged = self._exposure.at(at, stay.since_s, stay.carried, kinds, t_s, around)
+        open_ = np.flatnonzero(exchanged)
+        (outside_c,) = self._weather.at(at[open_], t_s[open_], AIR)
+        if len(lost):
+            place = around.place
+            there_c = weather_c(t_s[lost], place.latitude_deg[lost], place.longitude_deg[lost], self.seed)
+            inside_c[lost], dew_c[lost], exchanged[lost] = there_c[:, AIR], there_c[:, DEW], 1.0
+        temperature_c = inside_c + cargo.ripple_c(kinds, phase, t_s)
+        temperature_c[open_] += exchanged[open_] * (outside_c - inside_c[open_])
+        seen = self._sky(tags, stay, t_s, around)
+        return Environments(
+            temperature_c,
+            cargo.humidity_pct(kinds, temperature_c, dew_c, exchanged),
+            battery.voltage_mv(t_s, phase, temperature_c, self.settings.battery_life_days * 86_400.0),
+            *around.place,
+            seen != gnss.NO_SKY,
+            stay.places,
+            seen,
+        )
+
+    def _around(self, tags: Ints, stay: Stay, t_s: Floats) -> tuple[Surroundings, Ints]:
+        """What is around each tag, and the rows of the lost ones."""
+        around = self.map.surroundings(np.maximum(stay.places, 0), t_s)
+        lost = np.flatnonzero(stay.places == LOST)
+        if len(lost):
+            place = around.place
+            for row in lost.tolist():
+                week = self._consignments.stays(int(week_number(t_s[row : row + 1])[0]))
+                found = int(np.searchsorted(week.lost_tags, tags[row]))
+                place.latitude_deg[row], place.longitude_deg[row] = week.lost_deg[found]
+            place.speed_mps[lost] = 0.0
+            gone = np.isin(around.rows, lost)
+            around = around._replace(
+                rows=around.rows[~gone],
+                on=around.on[~gone],
+                steel=around.steel[~gone],
+                opened_s=(around.opened_s[0][~gone], around.opened_s[1][~gone]),
+                closed_s=(around.closed_s[0][~gone], around.closed_s[1][~gone]),
+            )
+        return around, lost
+
+    def _sky(self, tags: Ints, stay: Stay, t_s: Floats, around: Surroundings) -> Ints:
+        return gnss.sky(self.seed, tags, stay.places, self.trucks, t_s, around)
+
+
+class _Now:
+    """Each tag's present stay, so that a run that goes on in time need not search the week. Only saves time."""
+
+    def __init__(self, tags: int) -> None:
+        self._week = -1
+        self._places = np.zeros(tags, np.int32)
+        self._begins_s = np.zeros(tags, np.float32)
+        self._ends_s = np.full(tags, -np.inf, np.float32)
+        self._carried = np.zeros(tags, np.uint8)
+
+    def stays(self, consignments: Consignments, tags: Ints, t_s: Floats) -> Stay:
+        weeks = week_number(t_s)
+        if not len(weeks) or (weeks == weeks[0]).all():
+            return self._of_week(consignments, int(weeks[0]) if len(weeks) else 0, tags, t_s)
+        result = Stay(np.empty(len(tags), np.int64), np.empty(len(tags)), np.empty(len(tags)))
+        for week in np.unique(weeks).tolist():
+            rows = np.flatnonzero(weeks == week)
+            for column, piece in zip(result, self._of_week(consignments, week, tags[rows], t_s[rows]), strict=True):
+                column[rows] = piece
+        return result
+
+    def _of_week(self, consignments: Consignments, week: int, tags: Ints, t_s: Floats) -> Stay:
+        if week != self._week:
+            self._week = week
+            self._ends_s[:] = -np.inf
+        start_s = week * WEEK_S + MONDAY_S
+        at_s = t_s - start_s
+        begins_s = self._begins_s.take(tags)
+        stale = np.flatnonzero((at_s >= self._ends_s.take(tags)) | (at_s < begins_s))
+        places = self._places.take(tags).astype(np.int64)
+        carried = self._carried.take(tags)
+        if len(stale):
+            table = consignments.stays(week)
+            tag = tags[stale]
+            row = table.begins_s[tag]
+            stay = np.maximum((row <= at_s[stale, None]).sum(axis=1) - 1, 0)
+            every = np.arange(len(tag))
+            places[stale] = self._places[tag] = table.places[tag, stay]
+            begins_s[stale] = self._begins_s[tag] = row[every, stay]
+            carried[stale] = self._carried[tag] = table.carried[tag, stay]
+            following = np.minimum(stay + 1, row.shape[1] - 1)
+            self._ends_s[tag] = np.where(stay + 1 < row.shape[1], row[every, following], np.inf)
+        return Stay(places, begins_s.astype(np.float64) + start_s, carried.astype(np.float64) / CARRIED_STEPS)
+
 
 def build_world(seed: int, tags: int) -> World:
     """A world for `tags` tags: about eight share a truck or a depot."""
@@ -110,9 +285,7 @@ def build_world(seed: int, tags: int) -> World:
 
 def make_world(settings: WorldSettings) -> World:
     """The world of these settings."""
-    rng = np.random.default_rng(settings.seed)
-    vehicles = max(1, round(settings.tags / settings.tags_per_place + 0.499))
-    depots = round(vehicles * settings.depot_share)
-    tours = plan_tours(rng, vehicles - depots, depots)
-    tags = settings.tags
-    return World(settings.seed, tours, rng.integers(vehicles, size=tags), load_cargo(rng, tags))
+    return World(settings)
+
+
+__all__ = ["NO_DEPOT", "Environments", "Stay", "World", "WorldSettings", "build_world", "make_world"]
