@@ -25,7 +25,6 @@ from tagwire.keyring import KeyringEntry, entry_from_provision
 from tagwire.provision import Provision
 
 FIRST_TWIN_ID, FIRST_FLOCK_ID = 1, 10_001
-_ROUTE_TIMES = 48  # how often a tag's place is looked up to see which hubs it will meet
 
 
 class Cast(NamedTuple):
@@ -137,17 +136,10 @@ def _keyring_entries(cast: Cast) -> dict[int, list[KeyringEntry]]:
 
 
 def _routes(scenario: Scenario, world: World, hub_of_place: Ints, start_s: float, first_index: int) -> dict[int, Ints]:
-    """Which tags come by which hub in the course of the run."""
-    tags = np.arange(scenario.tags.count, dtype=np.int64)
-    pairs = np.empty(0, np.int64)
-    for moment_s in np.linspace(0.0, scenario.run.duration, _ROUTE_TIMES):
-        places = world.places_of(first_index + tags, np.full(len(tags), start_s + moment_s))
-        hubs = np.where(places < 0, -1, hub_of_place[places])
-        met = (hubs << 32 | tags)[hubs >= 0]
-        before = len(pairs)
-        pairs = np.union1d(pairs, met)
-        if moment_s and len(pairs) == before and len(pairs) == len(tags):
-            break  # nobody moves between places
+    """Which tags come by which hub in the course of the run, or meet it while a truck loads."""
+    tags, places = world.visits(start_s, start_s + scenario.run.duration)
+    tags = tags - first_index
+    pairs = np.unique((hub_of_place[places] << 32 | tags)[tags >= 0])
     hubs, tags = pairs >> 32, pairs & 0xFFFFFFFF
     present, starts = np.unique(hubs, return_index=True)
     return dict(zip(present.tolist(), np.split(tags, starts[1:]), strict=True))

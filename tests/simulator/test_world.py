@@ -162,6 +162,25 @@ def test_tags_are_handed_over_between_depots_and_trucks() -> None:
         assert any(world.docked(float(t))[truck[one]] == depot[one] for t in minute)
 
 
+def test_visits_are_the_places_where_a_tag_can_be_heard() -> None:
+    world = build_world(2, 300)
+    start_s = WEEK_START_S + 5 * 86_400
+    ends_s = WEEK_START_S + 8.5 * 86_400  # over a Monday
+    found = set(zip(*(column.tolist() for column in world.visits(start_s, ends_s)), strict=True))
+    tags = np.arange(300)
+    for t_s in np.linspace(start_s, ends_s, 300):
+        places = world.places_of(tags, np.full(300, t_s))
+        docked = world.docked(float(t_s))
+        for tag, place in enumerate(places.tolist()):
+            if place >= 0:
+                assert (tag, place) in found
+                met = [int(docked[place])] if place < world.trucks else np.flatnonzero(docked == place).tolist()
+                minute_s = t_s // 60 * 60
+                if start_s <= minute_s and (minute_s - WEEK_START_S) // WEEK_S == (t_s - WEEK_START_S) // WEEK_S:
+                    assert all((tag, other) in found for other in met if other >= 0)
+    assert len(found) < 300 * 40
+
+
 def test_lost_tags_stay_where_they_fell_until_the_season_ends() -> None:
     world = make_world(WorldSettings(2, 500, lost_share=0.1))
     tags = np.arange(500)

@@ -19,6 +19,7 @@ from tagfleet.world.line import WEEK_S
 from tagfleet.world.network import Network, great_circles, shipped_network
 from tagfleet.world.noise import Floats, Ints
 from tagfleet.world.places import MONDAY_S, NO_DEPOT, Place, Surroundings, plan_places, week_number
+from tagfleet.world.visits import visits
 from tagfleet.world.weather import AIR, DEW, Weather, weather_c
 
 TAGS_PER_PLACE = 8
@@ -140,6 +141,11 @@ class World:
     def stays(self, tags: Ints, t_s: Floats) -> Stay:
         """The place of each of `tags` at its time, and since when it is there."""
         return self._now.stays(self._consignments, tags, t_s)
+
+    def visits(self, start_s: float, end_s: float) -> tuple[Ints, Ints]:
+        """Pairs of a tag and a place, each once, ordered by place and tag: where tags are from `start_s` to `end_s`
+        (Unix seconds), and whom they meet while a truck loads. A hub needs the keys of whom it hears."""
+        return visits(self.map, self._consignments, start_s, end_s)
 
     def environments(self, tags: Ints, t_s: Floats) -> Environments:
         """What surrounds each of `tags` (indices, in any order, repeats allowed) at its time in Unix seconds."""
