@@ -75,6 +75,7 @@ class Hub:
         self._largest_bytes = MAX_PACKET_BYTES  # of a batch: what the broker has shown to take, where it does not tell
         self._timer: asyncio.TimerHandle | None = None
         self._counts = {"closed": 0, "events": 0, "acknowledged": 0, "refused": 0}
+        self._link = {"connections": 0, "losses": 0, "refusals": 0}
         self._started_s = clock.age_s()
         self._status_before = (self._started_s, 0, 0)
         self.all_delivered = asyncio.Event()
@@ -220,6 +221,7 @@ class Hub:
                 "outbox_bytes": totals.bytes,
                 "open_samples": self._batcher.open_samples,
             },
+            link=self._link,
             dropped={**totals.dropped, DROP_MEMORY: self.spool.dropped_memory},
             spool={
                 "durable": int(self._durable),
@@ -236,16 +238,19 @@ class Hub:
         self._status_before = (now_s, reports, samples)
 
     def uplink_connected(self) -> None:
+        self._link["connections"] += 1
         _logger.info("connected to the broker")
         self.ever_connected.set()
         self.publish_status(ONLINE)
         self.send()
 
     def uplink_refused(self, reason: str) -> None:
+        self._link["refusals"] += 1
         _logger.warning("no connection to the broker: %s", reason)
         self.last_refusal = reason
 
     def uplink_lost(self, reason: str) -> None:
+        self._link["losses"] += 1
         _logger.warning("connection to the broker lost: %s; %d batches wait", reason, self.undelivered_batches)
 
     def batches_returned(self, sequences: list[int], blamed: bool) -> None:

@@ -3,14 +3,27 @@
 import logging
 from collections.abc import Callable
 from copy import copy
-from typing import Any
+from typing import Any, Self
 
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+KEPT_BYTES = 262_144  # of a packet from the broker; nothing that is meant for a hub is longer
+
 _logger = logging.getLogger(__name__)
+
+
+class _Bounded(bytearray):
+    """The first KEPT_BYTES of what is put in."""
+
+    def __iadd__(self, data: Any) -> Self:  # type: ignore[misc]
+        if len(self) < KEPT_BYTES:
+            super().__iadd__(data[: KEPT_BYTES - len(self)])
+        elif data:
+            _logger.debug("a packet of the broker's is longer than %d bytes; the rest of it is dropped", KEPT_BYTES)
+        return self
 
 
 class MqttClient(Client):
@@ -18,7 +31,8 @@ class MqttClient(Client):
 
     A topic goes over the wire once a connection, then as a number (MQTT 5, 3.3.2.3.4): 40 bytes less a publish. paho
     sends a message again on the next connection, where the numbers mean nothing any more: so they are put in at the
-    moment of sending.
+    moment of sending. Of what the broker sends, KEPT_BYTES a packet are kept: somebody may have put a huge retained
+    message where this hub listens.
     """
 
     on_death: Callable[[Client, Exception], None]
@@ -31,6 +45,12 @@ class MqttClient(Client):
         """A connection begins (0: nothing is known of the broker yet), or the broker has told how many it takes."""
         self._alias_max = most
         self._aliases: dict[bytes, int] = {}
+
+    def _packet_read(self) -> MQTTErrorCode:
+        if not isinstance(self._in_packet["packet"], _Bounded):
+            self._in_packet["packet"] = _Bounded(self._in_packet["packet"])
+        result: MQTTErrorCode = super()._packet_read()
+        return result
 
     def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
         """What paho runs in its thread."""

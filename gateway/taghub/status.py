@@ -37,6 +37,7 @@ class Figures(NamedTuple):
     reports_per_s: float
     samples_per_s: float
     batches: Mapping[str, int]
+    link: Mapping[str, int]
     dropped: Mapping[str, int]
     spool: Mapping[str, int | str]
     radios: Iterable[RadioStatus]
@@ -68,6 +69,7 @@ def status(state: str, site: str, hub: str, time_s: int, figures: Figures) -> by
             "intake": dict(figures.intake),
             "waiting": dict(figures.waiting),
             "batches": dict(figures.batches),
+            "link": dict(figures.link),
             "dropped": dict(figures.dropped),
             "spool": dict(figures.spool),
             "radios": [

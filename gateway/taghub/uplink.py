@@ -15,7 +15,6 @@ import asyncio
 import functools
 import logging
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -30,8 +29,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from taghub.backoff import Backoff
 from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, ClosedBatch
 from taghub.errors import SettingsError
-from taghub.mqtt_client import MqttClient
+from taghub.mqtt_client import KEPT_BYTES, MqttClient
 from taghub.settings import MQTT_TEXT_BYTES_MAX, MqttSettings
+from taghub.tls import tls_context, with_advice
 from taghub.topics import Topics
 from tagwire import events
 from tagwire.batch import CONTENT_TYPE
@@ -112,14 +112,7 @@ class Uplink:
         if settings.username is not None:
             client.username_pw_set(settings.username, _password(settings))
         if settings.tls is not None:
-            tls = settings.tls
-            try:
-                context = ssl.create_default_context(cafile=tls.ca_file)
-                if tls.cert_file is not None and tls.key_file is not None:
-                    context.load_cert_chain(tls.cert_file, tls.key_file)
-            except OSError as error:
-                raise SettingsError(f"mqtt.tls: a certificate or key cannot be used: {error}") from None
-            client.tls_set_context(context)
+            client.tls_set_context(tls_context(settings.tls))
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -154,6 +147,7 @@ class Uplink:
         if self._settings.protocol == "5":
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = self._settings.session_expiry_s
+            properties.MaximumPacketSize = KEPT_BYTES
             options = {"clean_start": clean_start, "properties": properties}
         self._client.connect_async(self._settings.host, self._settings.port, self._settings.keepalive_s, **options)
         self._client.loop_start()
@@ -245,7 +239,7 @@ class Uplink:
             return
         error = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]  # paho calls from its handler
         self._retry_later()
-        self._tell(self._events.uplink_refused, str(error) or type(error).__name__)
+        self._tell(self._events.uplink_refused, with_advice(str(error) or type(error).__name__))
 
     def _on_disconnect(
         self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None

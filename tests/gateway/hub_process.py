@@ -77,6 +77,12 @@ class HubProcess:
         assert self._process is not None
         return self._process.poll() is None
 
+    def rss_mb(self) -> float:
+        """What the hub holds in memory."""
+        assert self._process is not None
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 1e6
+
     def notify(self, number: signal.Signals) -> None:
         """Send a signal that does not end the hub."""
         assert self._process is not None

@@ -19,9 +19,11 @@ class Publish(NamedTuple):
 
 
 class ScriptedBroker:
-    """`answer` gives the PUBACK reason code for each publish, None for no answer at all."""
+    """`answer` gives the PUBACK reason code for each publish, None for no answer, bytes for others than a PUBACK.
 
-    def __init__(self, answer: Callable[[Publish], int | None], connack: bytes = b"\x00\x00\x00") -> None:
+    `greet` gives what follows the CONNACK of the n-th connection; None ends the connection instead."""
+
+    def __init__(self, answer: Callable[[Publish], int | bytes | None], connack: bytes = b"\x00\x00\x00") -> None:
         self._answer = answer
         self._connack = connack
         self._server: asyncio.Server | None = None
@@ -30,6 +32,8 @@ class ScriptedBroker:
         self.calm = False
         """For `answer` to ask."""
         self._five = True
+        self.greet: Callable[[int], bytes | None] = lambda number: b""
+        self.connections = 0
         self.port = 0
 
     async def __aenter__(self) -> "ScriptedBroker":
@@ -58,14 +62,21 @@ class ScriptedBroker:
                 return
             if first >> 4 == CONNECT:
                 self._five = packet[6] == 5
-                writer.write(bytes([CONNACK << 4, len(self._connack)]) + self._connack)
+                greeting = self.greet(self.connections)
+                self.connections += 1
+                if greeting is None:
+                    writer.transport.abort()
+                    return
+                writer.write(bytes([CONNACK << 4, len(self._connack)]) + self._connack + greeting)
             elif first >> 4 == PINGREQ:
                 writer.write(bytes([PINGRESP << 4, 0]))
             elif first >> 4 == PUBLISH:
                 publish = _parsed(first, packet, self._five)
                 self.publishes.append(publish)
                 reason = self._answer(publish)
-                if reason is not None:
+                if isinstance(reason, bytes):
+                    writer.write(reason)
+                elif reason is not None:
                     code = bytes([reason]) if self._five else b""
                     header = bytes([PUBACK << 4, 2 + len(code)])
                     writer.write(header + publish.packet_id.to_bytes(2, "big") + code)

@@ -20,7 +20,7 @@ def test_every_outcome_of_a_report_is_explained() -> None:
 
 
 def test_every_key_of_the_status_is_shown() -> None:
-    figures = Figures(0.0, "hub", None, 0, 0, {}, {}, 0.0, 0.0, {}, {}, {}, [])
+    figures = Figures(0.0, "hub", None, 0, 0, {}, {}, 0.0, 0.0, {}, {}, {}, {}, [])
     keys = [part.split('"')[0] for part in status("online", "s", "h", 0, figures).decode().split('{"')[1:]]
     keys += [part.split('"')[0] for part in status("online", "s", "h", 0, figures).decode().split(',"')[1:]]
     assert [key for key in keys if f'"{key}"' not in README] == []

@@ -56,7 +56,7 @@ def test_cap_is_kept_and_a_first_batch_goes_at_once() -> None:
 
 
 def test_refusals_have_their_own_reactions() -> None:
-    codes = {0x87: PAUSE, 0x97: PAUSE, 0x95: SPLIT, 0x99: POISON, 0x80: RETRY, 0xFE: RETRY}
+    codes = {0x87: PAUSE, 0x90: PAUSE, 0x97: PAUSE, 0x95: SPLIT, 0x99: POISON, 0x80: RETRY, 0xFE: RETRY}
     assert {code: refusal(code).action for code in codes} == codes
 
 
