@@ -39,11 +39,13 @@ class BrokerFailed(Exception):
 
 
 class Broker(Protocol):
-    """Where it listens, its name for people, and the power over it. `stop` and `start` are for a scenario's outages."""
+    """Where it listens, its name for people, and the power over it. `stop` and `start` are for a scenario's outages.
+    consumer_protocol: what the run's own consumer should speak; None: what the scenario says."""
 
     host: str
     port: int
     name: str
+    consumer_protocol: str | None
 
     async def __aenter__(self) -> Self: ...
 
@@ -80,6 +82,8 @@ def mosquitto_program() -> str | None:
 class RunningBroker:
     """Somebody else's. It can only be left alone."""
 
+    consumer_protocol: str | None = None
+
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
         self.name = f"{host}:{port}"
@@ -105,6 +109,7 @@ class EmbeddedBroker:
 
     host = LOOPBACK
     name = "embedded (rumqttd)"
+    consumer_protocol: str | None = None
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -131,9 +136,14 @@ class EmbeddedBroker:
 
 
 class Mosquitto:
-    """mosquitto as a child process."""
+    """mosquitto as a child process.
+
+    It keeps a consumer's session over a restart only for MQTT 3.1.1: version 2.0.11 has forgotten one of MQTT 5 when it
+    comes back, whatever its expiry, and with it what the broker had acknowledged to hubs.
+    """
 
     host = LOOPBACK
+    consumer_protocol: str | None = "3.1.1"
 
     def __init__(self, program: str, folder: Path, persistence: bool) -> None:
         self.name = "mosquitto"

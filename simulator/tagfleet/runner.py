@@ -37,7 +37,7 @@ STEP_SAMPLES = 8_000  # as many as a step takes in at most: numpy's calls are pa
 FREE_STEP_SAMPLES = 30_000  # the same as fast as it can: hubs' commits cost the more, the smaller their pieces are
 STEP_S_MAX = 600.0
 PENDING_MAX = 200_000  # accepted and not delivered, when it goes as fast as it can
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 20.0
 BROKER_GONE_S = 20.0  # without a connection, and without an outage that the scenario asked for
 AFTERMATH_S = 0.4  # a duplicate comes after its sample
 SETTLED_S = 4.0  # nothing more has come for so long
@@ -181,6 +181,8 @@ class Run:
         await stack.enter_async_context(self._target)
         topics = [f"tags/v1/{scenario.hubs.site if self._target.traced else '+'}/+/{kind}" for kind in _KINDS]
         mqtt = scenario.broker.mqtt(*address)
+        if self._broker.consumer_protocol is not None:
+            mqtt = mqtt.model_copy(update={"protocol": self._broker.consumer_protocol})
         self._subscriber = await stack.enter_async_context(Subscriber(mqtt, topics, START_TIMEOUT_S, self._check_start))
         names = {hub_name(hub): hub for hub in range(scenario.hubs.count)} if self._target.traced else {}
         self._consumer = RunConsumer(self._cast.ledger, self.figures, names)
@@ -435,20 +437,20 @@ class Run:
 
     def _result(self, failure: str, cpu_s: float | None, notes: Sequence[str], view: RunView) -> Result:
         figures = self.figures
-        if not hasattr(self, "_cast"):
+        if not self._started_s:
             account = Ledger.for_tags([], 0).account()
-            return Result(self.scenario, self._name, figures, account, failure=failure or "it did not start")
+            result = Result(self.scenario, self._name, figures, account, failure=failure or "it did not start")
+            result.stopped = self._stops > 0
+            return result
         ledger = self._cast.ledger
-        if self._started_s:
-            self._refresh(time.monotonic())
+        self._refresh(time.monotonic())
         account = ledger.account()
         result = Result(self.scenario, self._name, figures, account, failure=failure, stopped=self._stops > 0)
         result.recovery_s = self._recovery_s
-        spent_s = max((self._ended_s or time.monotonic()) - self._started_s, 1e-3) if self._started_s else 0.0
-        result.rate_per_s = ledger.arrived_count / spent_s if spent_s else 0.0
-        result.hub_cpu = cpu_s / spent_s if cpu_s is not None and spent_s else None
-        if self._started_s:
-            self._judge_schedule(result)
+        spent_s = max((self._ended_s or time.monotonic()) - self._started_s, 1e-3)
+        result.rate_per_s = ledger.arrived_count / spent_s
+        result.hub_cpu = cpu_s / spent_s if cpu_s is not None else None
+        self._judge_schedule(result)
         measured = Measured(account, ledger.latency, result.rate_per_s, result.hub_cpu, self._recovery_s)
         result.checks = [*result.checks, *checks(self.scenario.slo, measured)]
         if not account.delivered:
@@ -458,6 +460,10 @@ class Run:
             Check(f"twin {tag_id}", delivered > 0, f"{delivered} of {made} samples delivered")
             for tag_id, (made, delivered) in result.twins.items()
         ]
+        if self._crew is not None:
+            said = "; ".join(self._crew.unequal) or "twins and flock write the same bytes"
+            result.checks.append(Check("twins_write_the_flocks_bytes", not self._crew.unequal, said))
+            result.notes += self._crew.notes()
         result.notes += notes
         if figures.undecodable:
             result.checks.append(Check("decodable", False, f"{figures.undecodable} publishes could not be decoded"))

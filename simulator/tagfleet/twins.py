@@ -12,12 +12,15 @@ from tagfleet.oracle import NonceOracle
 from tagfleet.twin import TwinFleet, TwinSpec
 from tagfleet.twin.counters import UnknownSeal, sealed_under
 from tagfleet.world.world import World
-from tagwire.bulk import NOT_AVAILABLE, ReadingColumns
+from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE, HINT_PRIVATE, parse_header
+from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, open_beacons, pack_bodies, seal_beacons, unpack_bodies
 from tagwire.counter import make_counter
 from tagwire.fields import Reading
 from tagwire.keys import beacon_key
 from tagwire.provision import Provision
 from tagwire.seal import aes128
+
+_UNEQUAL_MAX = 5
 
 
 def twin_provisions(seed: int, first_tag_id: int, twins: int, interval_s: int) -> list[Provision]:
@@ -35,6 +38,8 @@ class TwinWatch:
         self._last = {p.tag_id: make_counter(p.generation, 0) for p in provisions}
         self._ledger = ledger
         self._oracle = oracle
+        self.unequal: list[str] = []
+        """Frames that the flock's arithmetic would have written with other bytes."""
 
     def made(self, tag_id: int, counter: int, truth: Reading, t_us: int) -> None:
         """A sample's first beacon goes on the air."""
@@ -46,12 +51,30 @@ class TwinWatch:
         """A burst of a sample begins. Raises NonceReuse, and UnknownSeal for a frame of another key."""
         counter = sealed_under(self._ciphers[tag_id], frame, self._last[tag_id])
         self._oracle.check_beacon(self._keys[tag_id], tag_id, counter, frame)
+        again = flock_frame(self._keys[tag_id], tag_id, counter, frame)
+        if again is not None and again != frame and len(self.unequal) < _UNEQUAL_MAX:
+            self.unequal.append(f"twin {tag_id} counter {counter}: {frame.hex()}, the flock writes {again.hex()}")
 
     def reported(self, tag_id: int, frame: bytes, t_us: int) -> None:
         """A gateway's radio has heard a frame of a twin; from then on the sample is the gateway's to deliver."""
         with contextlib.suppress(UnknownSeal):  # `advertised` has said so
             counter = sealed_under(self._ciphers[tag_id], frame, self._last[tag_id])
             self._ledger.reported(np.array([tag_id]), np.array([counter]), 0, t_us)
+
+
+def flock_frame(key: bytes, tag_id: int, counter: int, frame: bytes) -> bytes | None:
+    """What the flock would have sent in the place of a twin's frame: its body's codes packed and sealed by numpy. None
+    for a frame that a flock has no word for (a private id)."""
+    header = parse_header(frame)
+    if header.hints & HINT_PRIVATE:
+        return None
+    beacons = np.frombuffer(frame, np.uint8).reshape(1, -1)
+    bodies, authentic = open_beacons([key], [tag_id], [counter], beacons)
+    if not authentic[0]:
+        return b""
+    hints = frame[0] & (HINT_BACKLOG | HINT_CONNECTABLE)
+    packed = pack_bodies(unpack_bodies(bodies))
+    return seal_beacons([key], [tag_id], [counter], packed, hints, header.kind).tobytes()
 
 
 def twin_fleet(
@@ -79,8 +102,8 @@ class TwinCrew:
     def __init__(
         self, provisions: list[Provision], world: World, ledger: Ledger, folder: Path, interpreter: str | None
     ) -> None:
-        watch = TwinWatch(provisions, ledger, NonceOracle())
-        self._fleet = twin_fleet(provisions, world, folder, interpreter, watch)
+        self._watch = TwinWatch(provisions, ledger, NonceOracle())
+        self._fleet = twin_fleet(provisions, world, folder, interpreter, self._watch)
 
     async def __aenter__(self) -> Self:
         """Raises FileNotFoundError when there is no interpreter, OSError when the folder cannot be written."""
@@ -102,6 +125,11 @@ class TwinCrew:
     async def stop(self) -> None:
         """Off the air."""
         await self._fleet.stop()
+
+    @property
+    def unequal(self) -> list[str]:
+        """See TwinWatch."""
+        return self._watch.unequal
 
     def notes(self) -> list[str]:
         """What a person should know about twins whose firmware crashed."""

@@ -19,7 +19,14 @@ class HubClock:
 
     def __init__(self, run: RunClock) -> None:
         self.skew_us = 0
+        self._step_us = 0
         self._run = run
+
+    def set_wrong(self, skew_us: int) -> None:
+        """From now on it is wrong by so much; by 0: somebody has put it right, and what it stamped can be corrected."""
+        if self.skew_us:  # it knew that it was not certain
+            self._step_us += skew_us - self.skew_us
+        self.skew_us = skew_us
 
     def unix_us(self) -> int:
         return self._run.now_us + self.skew_us
@@ -31,7 +38,8 @@ class HubClock:
         return TIME_ESTIMATED if self.skew_us else TIME_HUB
 
     def follow(self) -> int:
-        return 0
+        step_us, self._step_us = self._step_us, 0
+        return step_us
 
     def offered(self, unix_s: float, quality: int) -> int:
         return 0

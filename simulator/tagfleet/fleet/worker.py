@@ -121,7 +121,8 @@ class Worker:
             case "clock":
                 for hub in hubs:
                     if isinstance(hub, HostedHub):
-                        hub.clock.skew_us = command["skew_us"]
+                        hub.clock.set_wrong(command["skew_us"])
+                        hub.work(False)
             case "flush":
                 for hub in self._hubs.values():
                     hub.flush()
