@@ -5,6 +5,7 @@ from typing import NamedTuple
 from tagwire.batch import decode_batch
 from tagwire.packing import Int64s
 
+LANE_REPLY = -2  # an answer to the platform, JSON
 LANE_EVENT = -1  # one event, JSON; not even a commit is waited for
 LANE_ALARM = 0
 LANE_LIVE = 1
@@ -31,7 +32,7 @@ def key_columns(batch: ClosedBatch) -> tuple[Int64s, Int64s]:
 
 def sample_keys(batch: ClosedBatch) -> list[tuple[int, int]]:
     """(tag id, counter) of each sample; none of an event. Raises tagwire.errors.DecodeError."""
-    if batch.lane == LANE_EVENT:
+    if batch.lane < LANE_ALARM:
         return []
     tag_ids, counters = key_columns(batch)
     return list(zip(tag_ids.tolist(), counters.tolist(), strict=True))

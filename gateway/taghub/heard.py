@@ -7,7 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagwire.air import ADDRESS_BYTES, RECORD_ADVERTISEMENT, Decoder, Record
-from tagwire.beacon import ADVERTISEMENT_BYTES, BEACON_BYTES, advertisement, manufacturer_data
+from tagwire.beacon import (
+    ADVERTISEMENT_BYTES,
+    BEACON_BYTES,
+    HINT_CONNECTABLE,
+    advertisement,
+    manufacturer_data,
+)
 
 _PREFIX_BYTES = ADVERTISEMENT_BYTES - BEACON_BYTES
 _FULL_RECORD = np.dtype(
@@ -110,3 +116,11 @@ def from_records(records: Iterable[Record], company_id: int, heard_us: int | Non
             continue
         heard.append(new(Heard, (t_us if heard_us is None else heard_us, rssi_dbm, payload, address)))
     return heard
+
+
+def connectable(reports: Sequence[Heard]) -> Iterable[Heard]:
+    """The reports that say that their tag accepts a connection now; nothing of that is checked."""
+    if isinstance(reports, HeardRun):
+        says_so = reports.frames[:, 0] & HINT_CONNECTABLE != 0
+        return reports.only(says_so) if says_so.any() else ()
+    return [report for report in reports if report.payload[:1] and report.payload[0] & HINT_CONNECTABLE]

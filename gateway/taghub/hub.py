@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 
 from taghub.batcher import Batcher
 from taghub.clock import Clock
-from taghub.closed_batch import LANE_EVENT, ClosedBatch, key_columns
-from taghub.heard import Heard, HeardRun
+from taghub.closed_batch import LANE_ALARM, LANE_EVENT, LANE_REPLY, ClosedBatch, key_columns, sample_keys
+from taghub.courier.courier import Courier
+from taghub.heard import Heard, HeardRun, connectable
 from taghub.intake import ACCEPTED as OUTCOME_ACCEPTED
 from taghub.intake import Intake
 from taghub.outbox import REFUSED_PAUSE_S
@@ -18,7 +19,7 @@ from taghub.position import PositionSource
 from taghub.refusals import MALFORMED, PAUSE, POISON, SPLIT, TOO_LARGE, refusal
 from taghub.registry import Registry, TagState
 from taghub.run_intake import RUN_FROM, take_run
-from taghub.sample_columns import live_columns
+from taghub.sample_columns import Fetched, live_columns
 from taghub.sample_rows import Rows, are_alarms, rows_of
 from taghub.settings import Settings
 from taghub.split import halves
@@ -31,6 +32,7 @@ from tagwire.batch import Batch
 from tagwire.batch import samples as samples_of
 from tagwire.events import encode_event
 from tagwire.fields import TIME_ESTIMATED, TIME_HUB, TIME_UNKNOWN
+from tagwire.history import Record
 from tagwire.keyring import KeyringEntry
 from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
 
@@ -84,21 +86,47 @@ class Hub:
         self.last_refusal = "no answer"
         """Why the last try to connect failed."""
         self.radios: list[RadioStatus] = []
+        self.courier: Courier | None = None
+        """Who connects to tags; None where nobody does."""
         self._rearm()  # for samples that an earlier run has left open
 
     def attach(self, uplink: Uplink) -> None:
         """Where batches go from now on."""
         self._uplink = uplink
 
-    def take(self, reports: Sequence[Heard]) -> None:
-        """Reports of a radio: into the spool and the open batch, and to the broker when it is due."""
+    def take(self, reports: Sequence[Heard], radio: int = 0) -> None:
+        """Reports of a radio, by its number: into the spool and the open batch, and to the broker when it is due."""
         if isinstance(reports, HeardRun) and len(reports) >= RUN_FROM:
             self._take_in(take_run(self._intake, reports))
         else:
             self._take_in(rows_of(self._intake.take(reports)))
+        if self.courier is not None and self.courier.has_keys:
+            for _, rssi_dbm, frame, address in connectable(reports):
+                tag = self._intake.sender(frame)
+                if tag is not None:
+                    self.courier.heard(tag.tag_id, radio, address, rssi_dbm)
+
+    def take_history(self, tag_id: int, records: list[Record], rssi_dbm: int) -> None:
+        """Samples out of a tag's history, that this hub has not heard: into the backlog. The replay state stays."""
+        now_us = self._clock.unix_us()
+        fetched = [Fetched(tag_id, record, now_us, rssi_dbm) for record in records]
+        self._batcher.add_history(fetched, self._clock.age_s())
+        self._close_due()
+
+    def reply(self, payload: bytes) -> None:
+        """An answer to the platform."""
+        now_s = self._clock.unix_us() // 1_000_000
+        self.spool.add([ClosedBatch(self._batcher.next_sequence(), LANE_REPLY, now_s, 0, payload)])
+        self.send()
+
+    def order_arrived(self, payload: bytes) -> None:
+        if self.courier is not None:
+            self.courier.order(payload)
 
     def replace_keyring(self, keyring: dict[int, KeyringEntry]) -> None:
         """Go on with another keyring; frames that waited for its keys are taken now."""
+        if self.courier is not None:
+            self.courier.replace_keyring(keyring)
         self._take_in(rows_of(self._intake.replace_keyring(keyring, self._clock.unix_us())))
 
     def work(self) -> bool:
@@ -117,6 +145,9 @@ class Hub:
         if len(samples):
             if self._trace is not None:
                 self._trace.samples(HEARD, samples["tag_id"], samples["counter"], samples["t_us"])
+            if self.courier is not None:
+                for tag_id, counter in samples[["tag_id", "counter"]][samples["unconfirmed"]].tolist():
+                    self.courier.first_heard(tag_id, counter)
             self.spool.accept(samples)
             self._batcher.add(samples, self._clock.age_s())
             alarms = samples[are_alarms(samples)]
@@ -231,6 +262,7 @@ class Hub:
                 "set_aside": totals.poison,
             },
             radios=self.radios,
+            courier=None if self.courier is None else self.courier.figures,
         )
         time_s = self._clock.unix_us() // 1_000_000
         message = status(state, self._settings.site, self._settings.id, time_s, figures)
@@ -276,8 +308,10 @@ class Hub:
         batch = self.spool.acknowledged(sequence)
         if batch is not None:
             self._counts["acknowledged"] += 1
-            if self._trace is not None and batch.lane != LANE_EVENT:
+            if self._trace is not None and batch.lane >= LANE_ALARM:
                 self._trace.samples(ACKNOWLEDGED, *key_columns(batch), self._clock.unix_us())
+            if self.courier is not None and self.courier.has_keys:
+                self.courier.acknowledged(sample_keys(batch))
         self.send()
 
     def batch_refused(self, sequence: int, code: int, reason: str) -> None:
@@ -305,6 +339,8 @@ class Hub:
             self._trace_committed(samples["tag_id"], samples["counter"])
 
     def history_committed(self, batches: list[ClosedBatch]) -> None:
+        if self.courier is not None:
+            self.courier.history_committed(batches)
         if self._trace is not None:
             for batch in batches:
                 self._trace_committed(*key_columns(batch))
@@ -322,6 +358,8 @@ class Hub:
         self.send()
 
     def batches_dropped(self, dropped: list[Dropped]) -> None:
+        if self.courier is not None:
+            self.courier.batches_dropped()
         for sequence, samples, reason in dropped:
             _logger.error("batch %d dropped with %d samples: %s", sequence, samples, reason)
 

@@ -7,7 +7,7 @@ closed, then what waits in the spool since an outage, the oldest first. So live 
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from taghub.closed_batch import LANE_ALARM, LANE_EVENT, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_EVENT, LANE_LIVE, LANE_REPLY, ClosedBatch
 
 READY_MAX = 64  # of each kind in memory, up to 4 MB; what was longest in it goes back to waiting in the spool
 REFILL_BELOW = 16
@@ -65,7 +65,7 @@ class Outbox:
 
     def put(self, batches: Iterable[ClosedBatch], saved: bool = True) -> None:
         """Batches that were just closed. `saved`: they are in the spool, so that they may be forgotten here."""
-        lanes = {LANE_EVENT: self._events, LANE_ALARM: self._alarms, LANE_LIVE: self._live}
+        lanes = {LANE_REPLY: self._events, LANE_EVENT: self._events, LANE_ALARM: self._alarms, LANE_LIVE: self._live}
         for batch in batches:
             lanes.get(batch.lane, self._stored)[batch.sequence] = batch
         if saved:

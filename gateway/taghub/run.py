@@ -8,6 +8,7 @@ import time
 from collections.abc import Coroutine
 
 from taghub.clock import AirClock, SystemClock
+from taghub.courier.courier import Courier
 from taghub.embedded_broker import HOST, embedded_broker
 from taghub.errors import BrokerError, KeyringError, PortError, RadioError, SpoolError
 from taghub.hub import Hub
@@ -82,25 +83,32 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(_end_spool, hub, writer)
         site, name = settings.hub.site, settings.hub.id
         client_id = mqtt.client_id or f"taghub-{site}-{name}"
-        uplink = Uplink(mqtt, client_id, topics(site, name), will(site, name), hub)
+        radios = make_radios(settings.radio, settings.hub.company_id, clock)
+        if settings.courier.enabled:
+            connects = [radio.connect for radio in radios]
+            hub.courier = Courier(settings.courier, hub, keyring, connects, clock, _limits(settings, mqtt).max_bytes)
+        uplink = Uplink(mqtt, client_id, topics(site, name), will(site, name), hub, orders=settings.courier.enabled)
         hub.attach(uplink)
         uplink.start()
         stack.push_async_callback(uplink.stop)
         if not await _first_connection(hub, mqtt, stopping):
             return
-        radios = make_radios(settings.radio, settings.hub.company_id, clock)
         try:
             await _work(settings, hub, radios, position.run(), stopping)
         finally:
             await _deliver(hub, uplink, mqtt, durable=settings.spool is not None)
 
 
-def _store(settings: Settings, mqtt: MqttSettings) -> Store:
+def _limits(settings: Settings, mqtt: MqttSettings) -> Limits:
     spool = settings.spool
     if spool is None:
-        return Store(None, "off", Limits(mqtt.outbox_mb * 1_000_000, float("inf"), "oldest"))
-    limits = Limits(spool.max_mb * 1_000_000, spool.max_age_h * 3600, spool.when_full)
-    return Store(spool.path, spool.durability, limits)
+        return Limits(mqtt.outbox_mb * 1_000_000, float("inf"), "oldest")
+    return Limits(spool.max_mb * 1_000_000, spool.max_age_h * 3600, spool.when_full)
+
+
+def _store(settings: Settings, mqtt: MqttSettings) -> Store:
+    spool, limits = settings.spool, _limits(settings, mqtt)
+    return Store(None, "off", limits) if spool is None else Store(spool.path, spool.durability, limits)
 
 
 async def _end_spool(hub: Hub, writer: asyncio.Task[None]) -> None:
@@ -123,6 +131,8 @@ async def _work(
                 tasks.append(group.create_task(_check_spool(hub), name="spool check"))
             tasks.append(group.create_task(_report(hub, settings.hub.status_interval_s), name="status"))
             tasks.append(group.create_task(_name_tags(hub), name="names"))
+            if hub.courier is not None:
+                tasks.append(group.create_task(hub.courier.run(), name="courier"))
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload_keyring, settings, hub)
             await stopping.wait()
             for task in tasks:
@@ -149,7 +159,7 @@ async def _first_connection(hub: Hub, mqtt: MqttSettings, stopping: asyncio.Even
 
 async def _listen(hub: Hub, index: int, radio: Radio) -> None:
     """Keep one radio open. Raises TaghubError only when a required radio cannot be opened at the start."""
-    await keep(radio, hub.take, lambda status: hub.radio_changed(index, status))
+    await keep(radio, lambda reports: hub.take(reports, index), lambda status: hub.radio_changed(index, status))
 
 
 def _reload_keyring(settings: Settings, hub: Hub) -> None:

@@ -214,6 +214,24 @@ class BatchSettings(_Section):
     )
 
 
+class CourierSettings(_Section):
+    """Connections to tags whose keyring entry has a `hub`: fetches what was not heard, settles, carries commands."""
+
+    enabled: bool = Field(True, description="whether this hub connects to tags at all")
+    connections: int = Field(1, ge=1, le=16, description="connections at once on one radio")
+    air_time_share: float = Field(
+        0.2, gt=0, le=1, description="of a radio's time that may go into connections instead of scanning; 1: no limit"
+    )
+    connect_timeout_s: float = Field(
+        4.0, gt=0, le=60, description="seconds to connect, beyond its window a tag is deaf"
+    )
+    visit_s: float = Field(20.0, ge=5, le=110, description="seconds that one visit may take, at most")
+    adopt_hours: float = Field(
+        24.0, ge=0, le=1440, description="hours of history asked for from before a tag was first heard, if not settled"
+    )
+    min_rssi_dbm: int = Field(-95, ge=-127, le=0, description="dBm; tags that are fainter are not connected to")
+
+
 class SpoolSettings(_Section):
     """Where accepted samples are until the broker has them. Without this section they are in memory only."""
 
@@ -267,6 +285,7 @@ class Settings(_Section):
     broker: BrokerSettings = BrokerSettings.model_validate({})
     batch: BatchSettings = BatchSettings.model_validate({})
     spool: SpoolSettings | None = None
+    courier: CourierSettings = CourierSettings.model_validate({})
     position: Annotated[FixedPosition | GpsdPosition, Field(discriminator="kind")] | None = None
     trace: TraceSettings | None = None
     clock: ClockSettings = ClockSettings.model_validate({})

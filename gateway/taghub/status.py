@@ -41,6 +41,7 @@ class Figures(NamedTuple):
     dropped: Mapping[str, int]
     spool: Mapping[str, int | str]
     radios: Iterable[RadioStatus]
+    courier: Mapping[str, Any] | None = None
 
 
 def will(site: str, hub: str) -> bytes:
@@ -76,6 +77,7 @@ def status(state: str, site: str, hub: str, time_s: int, figures: Figures) -> by
                 {"name": radio.name, "open": radio.open, "state": radio.state, "problem": radio.problem, **radio.counts}
                 for radio in figures.radios
             ],
+            "courier": None if figures.courier is None else dict(figures.courier),
         }
     )
 

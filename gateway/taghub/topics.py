@@ -10,9 +10,14 @@ class Topics(NamedTuple):
     backlog: str
     events: str
     status: str
+    command: str
+    """What it listens to."""
+    reply: str
 
 
 def topics(site: str, hub: str) -> Topics:
     """The topics of one hub."""
     root = f"tags/v1/{site}/{hub}"
-    return Topics(f"{root}/samples", f"{root}/backlog", f"{root}/events", f"{root}/status")
+    return Topics(
+        f"{root}/samples", f"{root}/backlog", f"{root}/events", f"{root}/status", f"{root}/command", f"{root}/reply"
+    )

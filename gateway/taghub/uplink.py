@@ -20,14 +20,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from taghub.backoff import Backoff
-from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_REPLY, ClosedBatch
 from taghub.errors import SettingsError
 from taghub.mqtt_client import KEPT_BYTES, MqttClient
 from taghub.settings import MQTT_TEXT_BYTES_MAX, MqttSettings
@@ -41,6 +41,7 @@ MAX_PACKET_BYTES = 268_435_455  # where the broker names no limit
 HEADER_BYTES = 512  # of a publish: topic, properties, with room to spare
 _RECEIVE_MAXIMUM = 0xFFFF  # where the broker names none (MQTT 5, 3.2.2.3.3)
 FRUITLESS_MAX = 3
+ORDER_BYTES_MAX = 4_096  # what the platform sends is below 400 bytes; more is no order
 _STATUS = -1  # stands for a batch's sequence where a status message is meant
 
 _logger = logging.getLogger(__name__)
@@ -71,17 +72,30 @@ class UplinkEvents(Protocol):
     def batch_refused(self, sequence: int, code: int, reason: str) -> None:
         """The broker has answered a batch with an error: the PUBACK's reason code, 0x80 or above, and its name."""
 
+    def order_arrived(self, payload: bytes) -> None:
+        """The platform sends something for a tag."""
+
 
 class Uplink:
     """One connection to a broker, kept up until `stop`."""
 
     def __init__(
-        self, settings: MqttSettings, client_id: str, topics: Topics, will: bytes, events: UplinkEvents
+        self,
+        settings: MqttSettings,
+        client_id: str,
+        topics: Topics,
+        will: bytes,
+        events: UplinkEvents,
+        orders: bool = False,
     ) -> None:
-        """Raises SettingsError when a file for TLS or the password cannot be used."""
+        """orders: whether to listen to what the platform sends.
+
+        Raises SettingsError when a file for TLS or the password cannot be used.
+        """
         self._settings = settings
         self._topics = topics
         self._events = events
+        self._orders = orders
         self._loop = asyncio.get_running_loop()
         self._connected = False
         self._stopped = False
@@ -117,6 +131,8 @@ class Uplink:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
         client.on_socket_open = lambda _, userdata, sock: _begin(client, sock)
         client.on_death = self._on_death
         return client
@@ -162,16 +178,16 @@ class Uplink:
 
     def publish(self, batch: ClosedBatch) -> None:
         """Hand a batch to the broker; `batch_acknowledged` or `batch_refused` follows, however long it takes."""
-        event = batch.lane == LANE_EVENT
+        event = batch.lane < LANE_ALARM
         properties = self._properties(events.CONTENT_TYPE if event else CONTENT_TYPE)
         if properties is not None:
             if not event and self._settings.describe:
                 properties.UserProperty = [("sequence", str(batch.sequence)), ("count", str(batch.samples))]
             if self._settings.expiry_s:
                 properties.MessageExpiryInterval = self._settings.expiry_s
-        topic = {LANE_EVENT: self._topics.events, LANE_BACKLOG: self._topics.backlog}.get(
-            batch.lane, self._topics.samples
-        )
+        topics = self._topics
+        lanes = {LANE_REPLY: topics.reply, LANE_EVENT: topics.events, LANE_BACKLOG: topics.backlog}
+        topic = lanes.get(batch.lane, topics.samples)
         self._publish(topic, batch.payload, batch.sequence, properties, retain=False)
 
     def publish_status(self, status: bytes) -> None:
@@ -229,6 +245,8 @@ class Uplink:
             self._tell(self._events.uplink_refused, f"the broker refuses this hub: {reason}")
             return
         self._backoff.up(time.monotonic())
+        if self._orders:
+            client.subscribe(self._topics.command, qos=1)
         receive_maximum = int(getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM))
         packet_bytes = int(getattr(properties, "MaximumPacketSize", MAX_PACKET_BYTES))
         self._client.use_aliases(int(getattr(properties, "TopicAliasMaximum", 0)))
@@ -253,6 +271,16 @@ class Uplink:
         if client is not self._client:
             return
         self._tell(self._answered, mid, reason.value if reason.is_failure else 0, str(reason))
+
+    def _on_subscribe(
+        self, client: Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        if reasons and reasons[0].is_failure:
+            _logger.warning("the broker does not let this hub listen to %s: %s", self._topics.command, reasons[0])
+
+    def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        if client is self._client and len(message.payload) <= ORDER_BYTES_MAX:
+            self._tell(self._events.order_arrived, message.payload)
 
     def _on_death(self, client: Client, error: Exception) -> None:
         if client is not self._client:

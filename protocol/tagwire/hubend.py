@@ -90,6 +90,10 @@ class HubEnd:
         """What was wanted and has not been answered."""
         return union(union(self._wanted, self._asked), self._unanswered)
 
+    def want(self, ranges: Ranges) -> None:
+        """Ask for these counters as well; what is under way is not asked for again."""
+        self._wanted = union(self._wanted, difference(normalized(ranges), self._asked))
+
     def settle(self, ranges: Ranges) -> None:
         """Tell the tag that the broker has acknowledged these."""
         left = normalized(ranges)

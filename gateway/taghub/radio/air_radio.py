@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from taghub.clock import AirClock, Clock
 from taghub.errors import PortError, RadioError
 from taghub.heard import Heard, HeardRun, from_records, from_run
+from taghub.radio.air_links import LINK_RECORDS, AirLinks
 from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS, Advertisement, new_counts
+from taghub.radio.link import Connect
 from taghub.settings import AirSettings
 from tagwire.air import FULL_BYTES, RECORD_ADVERTISEMENT, Decoder, Record
 from tagwire.fields import TIME_WINDOW_S
@@ -40,6 +42,8 @@ class AirRadio:
         self.filtered = False
         self.silence_s: float | None = None  # a simulation may pause
         self.steps: frozenset[str] = frozenset()
+        self._links = AirLinks(clock)
+        self.connect: Connect | None = self._links.connect
 
     async def take_step(self, step: str) -> None:
         raise RadioError(f"simulated radio knows no {step}")
@@ -57,11 +61,13 @@ class AirRadio:
             task = asyncio.current_task()
             assert task is not None
             connections.add(task)
+            self._links.opened(writer)
             try:
-                await self._read(reader, queue)
+                await self._read(reader, writer, queue)
             except OSError:
                 pass  # the simulator is gone; another may come
             finally:
+                self._links.lost(writer)
                 connections.discard(task)
                 writer.close()
 
@@ -89,7 +95,9 @@ class AirRadio:
             reason = getattr(error, "strerror", None) or error  # asyncio's own errors have the text only
             raise PortError(f"radio {self.name}: cannot listen: {reason}; set another `listen`") from None
 
-    async def _read(self, reader: asyncio.StreamReader, queue: asyncio.Queue[Sequence[Heard]]) -> None:
+    async def _read(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, queue: asyncio.Queue[Sequence[Heard]]
+    ) -> None:
         decoder = Decoder()
         while data := await reader.read(READ_BYTES):
             heard_us = None if isinstance(self._clock, AirClock) else self._clock.unix_us()
@@ -100,8 +108,11 @@ class AirRadio:
                 await self._put(queue, from_run(run, self._company_id, heard_us), len(run) // FULL_BYTES)
                 run = decoder.feed_run(b"")
             records = decoder.feed(b"")
+            self._links.take(writer, records)
             if self.tap is not None:
                 self._tell(self.tap, records)
+            if isinstance(self._clock, AirClock):
+                _follow_links(records, self._clock)
             await self._put(queue, from_records(records, self._company_id, heard_us), len(records))
 
     async def _put(self, queue: asyncio.Queue[Sequence[Heard]], reports: Sequence[Heard], records: int) -> None:
@@ -130,6 +141,13 @@ def _timed(reports: Sequence[Heard], clock: AirClock) -> Sequence[Heard]:
         newest_us = max((report.t_us for report in reports), default=0)
     clock.advance(newest_us)
     return reports
+
+
+def _follow_links(records: list[Record], clock: AirClock) -> None:
+    """What a connection says is of its time too: it may be all that is in the air."""
+    times = [t_us for kind, t_us, *_ in records if kind in LINK_RECORDS and _EARLIEST_US <= t_us < _LATEST_US]
+    if times:
+        clock.advance(max(times))
 
 
 async def _refuse_taken_socket(path: str) -> None:

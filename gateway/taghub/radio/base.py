@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from taghub.heard import Heard
+from taghub.radio.link import Connect
 from taghub.radio.recovery import COUNTS as RECOVERY_COUNTS
 
 
@@ -41,6 +42,8 @@ class Radio(Protocol):
     """After how long it is strange that nobody at all was heard; None where silence means nothing."""
     steps: frozenset[str]
     """Which of recovery's steps `take_step` knows."""
+    connect: Connect | None
+    """Connects to a tag that was heard; None where this radio cannot."""
 
     def listen(self, passive: bool | None = None) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Heard]]]:
         """Open the radio; the iterator gives the reports that arrived since the last time, never an empty list.

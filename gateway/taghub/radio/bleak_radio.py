@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 
 from bleak import BleakScanner
 from bleak.backends.device import BLEDevice
@@ -16,11 +17,14 @@ from taghub.errors import AbsentError, PassiveError, RadioError
 from taghub.heard import Heard
 from taghub.radio.adv_data import adv_data
 from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, Advertisement, new_counts, one_line
+from taghub.radio.bleak_link import bleak_link
 from taghub.radio.hosts import BumbleHost, Host, SystemHost
+from taghub.radio.link import Connect, Link
 from taghub.radio.report_queue import ReportQueue
 from taghub.settings import BleakSettings, BumbleSettings
 
 CLOSE_TIMEOUT_S = 5.0
+DEVICES_MAX = 1_000  # tags that may be connected to; those with private ids change their addresses
 NO_RSSI_DBM = -127  # bleak's, where BlueZ tells that something else about a device has changed
 
 _logger = logging.getLogger(__name__)
@@ -47,6 +51,8 @@ class BleakRadio:
         self.steps = self._host.steps
         self.take_step = self._host.take_step
         self.watch = self._host.watch
+        self.connect: Connect | None = self._connect
+        self._devices: dict[bytes, BLEDevice] = {}  # of our company, by the address that a report names
 
     @contextlib.asynccontextmanager
     async def listen(self, passive: bool | None = None) -> AsyncIterator[AsyncIterator[list[Heard]]]:
@@ -63,6 +69,7 @@ class BleakRadio:
                 self.counts[COUNT_FOREIGN] += 1
             elif queue.put(Heard(self._clock.unix_us(), rssi_dbm, bytes(payload), device.address.encode("ascii"))):
                 self.counts[COUNT_REPORTS] += 1
+                self._remember(device)
             else:
                 self.counts[COUNT_OVERRUN] += 1
             if self.tap is not None:
@@ -80,6 +87,16 @@ class BleakRadio:
                     _logger.debug("radio %s: cannot be closed: %s", self.name, one_line(error))
         finally:
             self._host.released()
+
+    def _remember(self, device: BLEDevice) -> None:
+        address = device.address.encode("ascii")
+        if address not in self._devices and len(self._devices) >= DEVICES_MAX:
+            del self._devices[next(iter(self._devices))]
+        self._devices[address] = device
+
+    def _connect(self, address: bytes, timeout_s: float) -> AbstractAsyncContextManager[Link]:
+        """See `taghub.radio.link.Connect`: to a device that this scan has reported."""
+        return bleak_link(self._devices.get(address), timeout_s, self._host.client_arguments())
 
     async def _started(
         self, on_advertisement: Callable[[BLEDevice, AdvertisementData], None], passive: bool, queue: ReportQueue

@@ -53,6 +53,9 @@ class BluezHost:
         # Without DuplicateData BlueZ reports a payload once, and a repeat is how a lost report is made up for.
         return {"bluez": {"adapter": adapter.name, "filters": {"DuplicateData": True}}}
 
+    def client_arguments(self) -> dict[str, Any]:
+        return {}  # a device that BlueZ has reported names its adapter
+
     def released(self) -> None:
         if self._in_use is not None:
             self._taken.discard(self._in_use)

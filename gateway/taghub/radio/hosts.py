@@ -18,6 +18,9 @@ class Host(Protocol):
 
         Raises AbsentError and RadioError."""
 
+    def client_arguments(self) -> dict[str, Any]:
+        """Of BleakClient, beside device and timeout."""
+
     def released(self) -> None:
         """The scan has ended."""
 
@@ -37,12 +40,17 @@ class BumbleHost:
     def __init__(self, settings: BumbleSettings) -> None:
         """Imports bumble, which takes half a second, before anything listens."""
         from taghub.radio.bumble_backend import BumbleScanner
+        from taghub.radio.bumble_client import BumbleClient
 
         self._backend = BumbleScanner
+        self._client_backend = BumbleClient
         self._transport = settings.transport
 
     async def scanner_arguments(self, passive: bool, on_lost: Callable[[str], None]) -> dict[str, Any]:
         return {"backend": self._backend, "transport": self._transport, "on_lost": on_lost}
+
+    def client_arguments(self) -> dict[str, Any]:
+        return {"backend": self._client_backend, "transport": self._transport}
 
     def released(self) -> None:
         pass
@@ -66,6 +74,9 @@ class SystemHost:
     async def scanner_arguments(self, passive: bool, on_lost: Callable[[str], None]) -> dict[str, Any]:
         if self._adapter is not None:
             raise RadioError("this system chooses the adapter by itself: leave `adapter` out")
+        return {}
+
+    def client_arguments(self) -> dict[str, Any]:
         return {}
 
     def released(self) -> None:

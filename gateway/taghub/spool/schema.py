@@ -6,7 +6,7 @@ a courier has to do at each tag. `meta` holds the counts, so that nobody ever ha
 not see a flipped bit inside a blob.
 """
 
-from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, LANE_POISON
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, LANE_POISON, LANE_REPLY
 
 APPLICATION_ID = 0x7A671001
 USER_VERSION = 1
@@ -45,7 +45,7 @@ ENDS_OF_LANE = {
     "newest": "SELECT sequence, created_s FROM batch WHERE lane = ? AND sequence NOT IN ({}) "
     "ORDER BY sequence DESC LIMIT 1",
 }
-LANES_BY_LOSS = (LANE_POISON, LANE_BACKLOG, LANE_LIVE, LANE_ALARM, LANE_EVENT)
+LANES_BY_LOSS = (LANE_POISON, LANE_BACKLOG, LANE_REPLY, LANE_LIVE, LANE_ALARM, LANE_EVENT)
 """When the spool is full, the lane that comes first here loses first."""
 NEXT = (
     "SELECT sequence, lane, created_s, count, crc, payload FROM batch "

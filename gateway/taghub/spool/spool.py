@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
-from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch, sample_keys
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch, sample_keys
 from taghub.outbox import READY_MAX, Outbox
 from taghub.sample_rows import NO_ROWS, Rows, count_live, joined
 from taghub.spool.errands import Errands, Notes, Row
@@ -131,7 +131,7 @@ class Spool:
                 self._urgent.set()
         # An event waits for no disk: when it was published and lost by a crash, it is raised again under the same id.
         # What does not fit the outbox is put there by the commit.
-        self.outbox.put(batch for batch in batches if batch.lane == LANE_EVENT)
+        self.outbox.put(batch for batch in batches if batch.lane < LANE_ALARM)
         if self.failing:
             self._send_unsaved()
             self._events.batches_ready()

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from taghub.closed_batch import (
     LANE_ALARM,
     LANE_BACKLOG,
-    LANE_EVENT,
     LANE_LIVE,
     LANE_POISON,
     ClosedBatch,
@@ -37,7 +36,7 @@ DROP_FULL = "spool_full"
 DROP_OLD = "spool_old"
 DROP_DAMAGED = "spool_damaged"
 DROP_REFUSED = "refused"  # for good, by the broker; it stays in the file until room is needed
-DROP_EVENT = "events"  # events, not samples: these are in batches as well
+DROP_EVENT = "events"  # events and replies, not samples: these are in batches as well
 DROP_REASONS = (DROP_FULL, DROP_OLD, DROP_DAMAGED, DROP_REFUSED, DROP_EVENT)
 
 # From the codes of sqlite3's errors; every other error of an open file leaves the file as it is.
@@ -319,10 +318,10 @@ class Store:
     def _write_batches(self, database: sqlite3.Connection, commit: Commit) -> list[Dropped]:
         for sequence in commit.acknowledged:
             self._delete(database, sequence)
+        for tag_id, first, lowest in commit.notes.reopened:  # before what was fetched of it
+            self._states.reopen(tag_id, first, lowest)
         for key in commit.fetched:
             self._states.add(*key)
-        for tag_id, first, lowest in commit.notes.reopened:
-            self._states.reopen(tag_id, first, lowest)
         for tag_id, first, last in commit.notes.filled:
             self._states.fill(tag_id, first, last)
         # In no journal row, so the state goes with its batch; what else it has of these tags is in the journal as well.
@@ -372,7 +371,7 @@ class Store:
         samples, lane = self._delete(database, sequence)
         if lane == LANE_POISON:  # counted when it was refused
             return Dropped(sequence, 0, reason)
-        if lane == LANE_EVENT:
+        if lane < LANE_ALARM:
             reason, samples = DROP_EVENT, 1
         self._meta[reason] = self._meta.get(reason, 0) + samples
         return Dropped(sequence, samples, reason)

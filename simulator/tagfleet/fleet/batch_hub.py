@@ -161,6 +161,9 @@ class BatchHub:
             self._trace.samples(ACKNOWLEDGED, *key_columns(batch), 0)
         self._send()
 
+    def order_arrived(self, payload: bytes) -> None:
+        """It listens to none."""
+
     def batch_refused(self, sequence: int, code: int, reason: str) -> None:
         if (batch := self._flying.pop(sequence, None)) is not None:
             self.dropped["refused"] = self.dropped.get("refused", 0) + batch.samples
