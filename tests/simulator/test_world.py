@@ -118,7 +118,7 @@ def test_some_trucks_sail_and_their_tags_see_no_sky() -> None:
                     opened_s=(tags * 0.0, tags * 0.0),
                     closed_s=(tags * 0.0, tags * 0.0),
                 )
-                seen = gnss.sky(seed, tags, trucks[sailing], world.trucks, t_s[sailing], some)
+                seen = gnss.sky(seed, tags, trucks[sailing], world.trucks, t_s[sailing], tags * 0.0, some)
                 assert (seen == gnss.NO_SKY).all()
                 assert around.place.speed_mps[sailing].max() < 15
                 return

@@ -40,7 +40,7 @@ COLD_BOX = Kind(5.0, 0.06, 8 * 3600.0, 0.6, 2400.0, 5 * 3600.0, 2.0)
 FREEZER = Kind(-20.0, 0.08, 12 * 3600.0, 1.2, 3600.0, 8 * 3600.0, -24.0)
 KINDS = (PARCEL, COLD_BOX, FREEZER)
 DOCK_S = 600.0  # what is loaded stands so long in the open
-FORGOTTEN = 8.0  # time constants after which an opening counts no more: less than 0.04 %
+FORGOTTEN = 6.0  # time constants after which an opening counts no more: less than 0.3 %
 FAILURE_S = (2 * 3600.0, 8 * 3600.0)  # a dead cooler is seen to
 DOOR_S, LEAK_S, _RIPPLES_C, _COILS_C = (
     np.array([kind[column] for kind in KINDS])

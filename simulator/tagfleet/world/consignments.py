@@ -64,6 +64,15 @@ class Consignments:
                 del self._weeks[next(iter(self._weeks))]
         return found
 
+    def lost(self, tags: Ints, weeks: Ints) -> Floats:
+        """Where tags lie that are lost in their weeks: degrees [n, 2]."""
+        found = np.empty((len(tags), 2))
+        for week in np.unique(weeks).tolist():
+            stays = self.stays(week)
+            rows = np.flatnonzero(weeks == week)
+            found[rows] = stays.lost_deg[np.searchsorted(stays.lost_tags, tags[rows])]
+        return found
+
     def _plan(self, week: int, before: Stays | None) -> Stays:
         tags = np.arange(self._tags)
         depots = len(self._places.depot_cities)

@@ -32,24 +32,25 @@ _TO_FIX_S = {  # (cold, poor): the least, and the mean of what comes on top
 }
 METRES_PER_DEGREE = 111_195.0
 
-_STREAM_SKY, _STREAM_SPOT, _STREAM_NOISE, _STREAM_START = 1, 2, 3, 4
+_STREAM_SKY, _STREAM_NOISE, _STREAM_START = 1, 3, 4
 
 Bools = npt.NDArray[np.bool_]
 
 
-def sky(seed: int, tags: Ints, places: Ints, trucks: int, t_s: Floats, around: Surroundings) -> Ints:
-    """NO_SKY, POOR_SKY or OPEN_SKY for each tag at its place and time."""
+def sky(seed: int, tags: Ints, places: Ints, trucks: int, t_s: Floats, spot: Floats, around: Surroundings) -> Ints:
+    """NO_SKY, POOR_SKY or OPEN_SKY for each tag at its place and time, by where it stands there (0: near the gate or
+    the doors, to 1: far inside)."""
     word = _slot_word(seed, tags, t_s)
     result = np.where(_below(word, 32, POOR_SHARE), POOR_SKY, OPEN_SKY)
     result[_below(word, 48, BLOCKED_SHARE)] = NO_SKY
     in_depot = np.flatnonzero(places >= trucks)
-    at_gate = _below(bits(seed, _STREAM_SPOT, tags.take(in_depot), places.take(in_depot)), 48, AT_GATE_SHARE)
-    result[in_depot] = np.where(at_gate, np.minimum(result[in_depot], POOR_SKY), NO_SKY)
+    at_gate = spot.take(in_depot) < AT_GATE_SHARE
+    result[in_depot] = np.where(at_gate, np.minimum(result.take(in_depot), POOR_SKY), NO_SKY)
     under_steel = np.flatnonzero(around.steel)
-    rows = around.rows[under_steel]
-    near_doors = _below(bits(seed, _STREAM_SPOT, tags.take(rows), places.take(rows)), 48, NEAR_DOORS_SHARE)
-    doors_open = (around.opened_s[0][under_steel] >= 0) & (around.closed_s[0][under_steel] < 0)
-    result[rows] = np.where(near_doors & doors_open, np.minimum(result[rows], POOR_SKY), NO_SKY)
+    rows = around.rows.take(under_steel)
+    doors_open = (around.opened_s[0].take(under_steel) >= 0) & (around.closed_s[0].take(under_steel) < 0)
+    near_doors = spot.take(rows) < NEAR_DOORS_SHARE
+    result[rows] = np.where(near_doors & doors_open, np.minimum(result.take(rows), POOR_SKY), NO_SKY)
     result[around.rows[(around.on == On.TUNNEL) | (around.on == On.FERRY)]] = NO_SKY
     return result
 

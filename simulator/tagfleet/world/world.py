@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tagfleet.world import battery, cargo, gnss
-from tagfleet.world.consignments import CARRIED_STEPS, LOST, Consignments
+from tagfleet.world import battery, cargo, climate, gnss
+from tagfleet.world.consignments import LOST, Consignments
 from tagfleet.world.environment import Environment
 from tagfleet.world.exposure import Exposure
-from tagfleet.world.line import WEEK_S
 from tagfleet.world.network import Network, great_circles, shipped_network
 from tagfleet.world.noise import Floats, Ints
-from tagfleet.world.places import MONDAY_S, NO_DEPOT, Place, Surroundings, plan_places, week_number
+from tagfleet.world.places import NO_DEPOT, Place, plan_places, week_number
+from tagfleet.world.present import Present, Stay
 from tagfleet.world.visits import visits
 from tagfleet.world.weather import AIR, DEW, Weather, weather_c
 
@@ -82,15 +82,6 @@ class Environments(NamedTuple):
     sky: Ints
 
 
-class Stay(NamedTuple):
-    """Where tags are, one a row: the place (-1: lost), since when (Unix seconds), and how much of the outside their
-    goods brought along (0 to 1)."""
-
-    places: Ints
-    since_s: Floats
-    carried: Floats
-
-
 class World:
     """A seeded world with a number of tags in it; tags are known by their index. Build it by `make_world`."""
 
@@ -109,8 +100,9 @@ class World:
         self._consignments = Consignments(
             self.map, settings.seed, self.cargo.kinds, settings.lost_share, self._exposure
         )
+        self._life_s = settings.battery_life_days * 86_400.0
         self._weather = Weather(self.map, settings.seed)
-        self._now = _Now(settings.tags)
+        self._present = Present(self._consignments, settings.seed, settings.tags)
         self._docked: tuple[int, Ints] | None = None
 
     @property
@@ -140,7 +132,7 @@ class World:
 
     def stays(self, tags: Ints, t_s: Floats) -> Stay:
         """The place of each of `tags` at its time, and since when it is there."""
-        return self._now.stays(self._consignments, tags, t_s)
+        return self._present.stays(tags, t_s)
 
     def visits(self, start_s: float, end_s: float) -> tuple[Ints, Ints]:
         """Pairs of a tag and a place, each once, ordered by place and tag: where tags are from `start_s` to `end_s`
@@ -149,25 +141,37 @@ class World:
 
     def environments(self, tags: Ints, t_s: Floats) -> Environments:
         """What surrounds each of `tags` (indices, in any order, repeats allowed) at its time in Unix seconds."""
-        n = len(tags)
-        if n <= _ROWS_AT_ONCE:
-            return self._environments(tags, t_s)
         pieces = [
             self._environments(tags[start : start + _ROWS_AT_ONCE], t_s[start : start + _ROWS_AT_ONCE])
-            for start in range(0, n, _ROWS_AT_ONCE)
+            for start in range(0, max(len(tags), 1), _ROWS_AT_ONCE)
         ]
-        return Environments(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+        result = pieces[0]
+        if len(pieces) > 1:
+            result = Environments(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+        lost = np.flatnonzero(result.places == LOST)
+        if len(lost):
+            for column, values in zip(result, self._by_the_road(tags[lost], t_s[lost]), strict=True):
+                column[lost] = values
+        return result
 
     def sky(self, tags: Ints, t_s: Floats) -> Ints:
         """How much of the sky each tag sees (gnss.*_SKY)."""
         stay = self.stays(tags, t_s)
-        around, _ = self._around(tags, stay, t_s)
-        return self._sky(tags, stay, t_s, around)
+        around = self.map.surroundings(np.maximum(stay.places, 0), t_s)
+        seen = gnss.sky(self.seed, tags, stay.places, self.trucks, t_s, stay.spot, around)
+        seen[stay.places == LOST] = gnss.OPEN_SKY
+        return seen
 
     def positions(self, tags: Ints, t_s: Floats) -> Place:
         """Where each of `tags` is."""
-        stay = self.stays(tags, t_s)
-        return self._around(tags, stay, t_s)[0].place
+        places = self.places_of(tags, t_s)
+        place = self.map.position(np.maximum(places, 0), t_s)
+        lost = np.flatnonzero(places == LOST)
+        if len(lost):
+            found = self._consignments.lost(tags[lost], week_number(t_s[lost]))
+            place.latitude_deg[lost], place.longitude_deg[lost] = found.T
+            place.speed_mps[lost] = 0.0
+        return place
 
     def view(self, tag: int, always_sky: bool = False) -> Callable[[float], Environment]:
         """The world of one tag, as a function of Unix seconds. `always_sky` keeps it out of halls and tunnels."""
@@ -189,99 +193,43 @@ class World:
 
     def _environments(self, tags: Ints, t_s: Floats) -> Environments:
         stay = self.stays(tags, t_s)
-        around, lost = self._around(tags, stay, t_s)
         at = np.maximum(stay.places, 0)
+        around = self.map.surroundings(at, t_s)
         kinds = self.cargo.kinds.take(tags)
         phase = self.cargo.phase.take(tags)
         inside_c, dew_c = self._weather.at(at, t_s, kinds, DEW)
         exchanged = self._exposure.at(at, stay.since_s, stay.carried, kinds, t_s, around)
         open_ = np.flatnonzero(exchanged)
-        (outside_c,) = self._weather.at(at[open_], t_s[open_], AIR)
-        if len(lost):
-            place = around.place
-            there_c = weather_c(t_s[lost], place.latitude_deg[lost], place.longitude_deg[lost], self.seed)
-            inside_c[lost], dew_c[lost], exchanged[lost] = there_c[:, AIR], there_c[:, DEW], 1.0
+        (outside_c,) = self._weather.at(at.take(open_), t_s.take(open_), AIR)
         temperature_c = inside_c + cargo.ripple_c(kinds, phase, t_s)
-        temperature_c[open_] += exchanged[open_] * (outside_c - inside_c[open_])
-        seen = self._sky(tags, stay, t_s, around)
+        temperature_c[open_] += exchanged.take(open_) * (outside_c - inside_c.take(open_))
+        seen = gnss.sky(self.seed, tags, stay.places, self.trucks, t_s, stay.spot, around)
         return Environments(
             temperature_c,
             cargo.humidity_pct(kinds, temperature_c, dew_c, exchanged),
-            battery.voltage_mv(t_s, phase, temperature_c, self.settings.battery_life_days * 86_400.0),
+            battery.voltage_mv(t_s, phase, temperature_c, self._life_s),
             *around.place,
             seen != gnss.NO_SKY,
             stay.places,
             seen,
         )
 
-    def _around(self, tags: Ints, stay: Stay, t_s: Floats) -> tuple[Surroundings, Ints]:
-        """What is around each tag, and the rows of the lost ones."""
-        around = self.map.surroundings(np.maximum(stay.places, 0), t_s)
-        lost = np.flatnonzero(stay.places == LOST)
-        if len(lost):
-            place = around.place
-            for row in lost.tolist():
-                week = self._consignments.stays(int(week_number(t_s[row : row + 1])[0]))
-                found = int(np.searchsorted(week.lost_tags, tags[row]))
-                place.latitude_deg[row], place.longitude_deg[row] = week.lost_deg[found]
-            place.speed_mps[lost] = 0.0
-            gone = np.isin(around.rows, lost)
-            around = around._replace(
-                rows=around.rows[~gone],
-                on=around.on[~gone],
-                steel=around.steel[~gone],
-                opened_s=(around.opened_s[0][~gone], around.opened_s[1][~gone]),
-                closed_s=(around.closed_s[0][~gone], around.closed_s[1][~gone]),
-            )
-        return around, lost
-
-    def _sky(self, tags: Ints, stay: Stay, t_s: Floats, around: Surroundings) -> Ints:
-        return gnss.sky(self.seed, tags, stay.places, self.trucks, t_s, around)
-
-
-class _Now:
-    """Each tag's present stay, so that a run that goes on in time need not search the week. Only saves time."""
-
-    def __init__(self, tags: int) -> None:
-        self._week = -1
-        self._places = np.zeros(tags, np.int32)
-        self._begins_s = np.zeros(tags, np.float32)
-        self._ends_s = np.full(tags, -np.inf, np.float32)
-        self._carried = np.zeros(tags, np.uint8)
-
-    def stays(self, consignments: Consignments, tags: Ints, t_s: Floats) -> Stay:
-        weeks = week_number(t_s)
-        if not len(weeks) or (weeks == weeks[0]).all():
-            return self._of_week(consignments, int(weeks[0]) if len(weeks) else 0, tags, t_s)
-        result = Stay(np.empty(len(tags), np.int64), np.empty(len(tags)), np.empty(len(tags)))
-        for week in np.unique(weeks).tolist():
-            rows = np.flatnonzero(weeks == week)
-            for column, piece in zip(result, self._of_week(consignments, week, tags[rows], t_s[rows]), strict=True):
-                column[rows] = piece
-        return result
-
-    def _of_week(self, consignments: Consignments, week: int, tags: Ints, t_s: Floats) -> Stay:
-        if week != self._week:
-            self._week = week
-            self._ends_s[:] = -np.inf
-        start_s = week * WEEK_S + MONDAY_S
-        at_s = t_s - start_s
-        begins_s = self._begins_s.take(tags)
-        stale = np.flatnonzero((at_s >= self._ends_s.take(tags)) | (at_s < begins_s))
-        places = self._places.take(tags).astype(np.int64)
-        carried = self._carried.take(tags)
-        if len(stale):
-            table = consignments.stays(week)
-            tag = tags[stale]
-            row = table.begins_s[tag]
-            stay = np.maximum((row <= at_s[stale, None]).sum(axis=1) - 1, 0)
-            every = np.arange(len(tag))
-            places[stale] = self._places[tag] = table.places[tag, stay]
-            begins_s[stale] = self._begins_s[tag] = row[every, stay]
-            carried[stale] = self._carried[tag] = table.carried[tag, stay]
-            following = np.minimum(stay + 1, row.shape[1] - 1)
-            self._ends_s[tag] = np.where(stay + 1 < row.shape[1], row[every, following], np.inf)
-        return Stay(places, begins_s.astype(np.float64) + start_s, carried.astype(np.float64) / CARRIED_STEPS)
+    def _by_the_road(self, tags: Ints, t_s: Floats) -> Environments:
+        """The environments of lost tags: nothing between them and the weather."""
+        latitude_deg, longitude_deg = self._consignments.lost(tags, week_number(t_s)).T
+        outside_c = weather_c(t_s, latitude_deg, longitude_deg, self.seed)
+        temperature_c = outside_c[:, AIR]
+        return Environments(
+            temperature_c,
+            climate.relative_humidity_pct(temperature_c, np.minimum(outside_c[:, DEW], temperature_c - 0.5)),
+            battery.voltage_mv(t_s, self.cargo.phase[tags], temperature_c, self._life_s),
+            latitude_deg,
+            longitude_deg,
+            np.zeros(len(tags)),
+            np.ones(len(tags), np.bool_),
+            np.full(len(tags), LOST),
+            np.full(len(tags), gnss.OPEN_SKY),
+        )
 
 
 def build_world(seed: int, tags: int) -> World:
