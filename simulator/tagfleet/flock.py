@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tagfleet.journals import Journals
 from tagfleet.sensing import sense
 from tagfleet.world.noise import Floats, Ints, uniform
 from tagfleet.world.world import World
 from tagwire.beacon import BEACON_BYTES
 from tagwire.bulk import Bytes2D, ReadingColumns, advertisements, pack_bodies, seal_beacons, to_codes
 from tagwire.counter import make_counter
+from tagwire.fields import TIME_STEP_S, TIME_UNKNOWN
+from tagwire.history import Record
 from tagwire.keys import beacon_key
 from tagwire.provision import Provision
 
@@ -44,7 +47,8 @@ Alter = Callable[[Ints, Ints, Floats, ReadingColumns], ReadingColumns]
 class Flock:
     """Tags that take a sample each `interval_s`, each at its own phase, the first one within `interval_s` of `start_s`.
 
-    Tag i of the flock is tag `first_index + i` of the world. alter: for sensors that fail.
+    Tag i of the flock is tag `first_index + i` of the world. alter: for sensors that fail. journals: what hubs have
+    settled, which beacons then hint at; None: nobody connects to these tags, and they hint at nothing.
     """
 
     def __init__(
@@ -55,7 +59,9 @@ class Flock:
         start_s: float,
         first_index: int = 0,
         alter: Alter | None = None,
+        journals: Journals | None = None,
     ) -> None:
+        self.journals = journals
         self._alter = alter
         self.tag_ids = np.array([p.tag_id for p in provisions], np.int64)
         self.keys = [beacon_key(p.root_key, p.generation) for p in provisions]
@@ -66,7 +72,7 @@ class Flock:
         self._start_s = start_s
         self._world_index = np.arange(first_index, first_index + len(provisions), dtype=np.int64)
         self._sequences = np.zeros(len(provisions), np.int64)  # of each tag's next sample
-        self._due_s = self._due(np.arange(len(provisions), dtype=np.int64))
+        self._due_s = self._due(np.arange(len(provisions), dtype=np.int64), self._sequences)
         self._nothing: Samples | None = None  # what most of a run's short steps return
 
     @property
@@ -84,7 +90,7 @@ class Flock:
             sequences.append(self._sequences[due])
             due_s.append(self._due_s[due])
             self._sequences[due] += 1
-            self._due_s[due] = self._due(due)
+            self._due_s[due] = self._due(due, self._sequences[due])
         if not tags:
             if self._nothing is None:
                 self._nothing = self._samples(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
@@ -93,19 +99,49 @@ class Flock:
         order = np.argsort(times_s, kind="stable")
         return self._samples(np.concatenate(tags)[order], np.concatenate(sequences)[order], times_s[order])
 
-    def _due(self, tags: Ints) -> Floats:
-        """When each of `tags` takes its next sample."""
-        index, sequences = self._world_index[tags], self._sequences[tags]
+    def made(self, tag: int) -> int:
+        """How many samples a tag has made: the sequence of the next one."""
+        return int(self._sequences[tag])
+
+    def window_is_open(self, tag: int, t_s: float) -> bool:
+        """Whether a hub can connect to a tag now, by what its latest beacon showed."""
+        made = self._sequences[tag]
+        if self.journals is None or not made:
+            return False
+        latest_s = float(self._due(np.array([tag]), np.array([made - 1]))[0])
+        return self.journals.window_is_open(tag, t_s - latest_s, self._interval_s)
+
+    def world_tag(self, tag: int) -> int:
+        """The tag's index in the world."""
+        return int(self._world_index[tag])
+
+    def records(self, tag: int, first: int, last: int) -> list[Record]:
+        """The samples of a tag from one sequence to another, made anew, as its journal would hold them."""
+        sequences = np.arange(first, last + 1)
+        tags = np.full(len(sequences), tag)
+        readings = self._readings(tags, sequences, self._due(tags, sequences))
+        codes = to_codes(readings)
+        known = codes.time_quality != TIME_UNKNOWN
+        time_4s = np.where(known, (readings.time_s + TIME_STEP_S // 2) // TIME_STEP_S, 0)
+        columns = (self._first_counters[tags] + sequences, time_4s, *codes[:7], codes.time_quality)
+        return [Record._make((*row, False)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+    def _due(self, tags: Ints, sequences: Ints) -> Floats:
+        """When each of `tags` takes the sample of that sequence."""
+        index = self._world_index[tags]
         phase = uniform(self._world.seed, _STREAM_PHASE, index) * (1 - 2 * INTERVAL_JITTER) + INTERVAL_JITTER
         jitter = (2 * uniform(self._world.seed, _STREAM_JITTER, index, sequences) - 1) * INTERVAL_JITTER
         return np.asarray(self._start_s + self._interval_s * (phase + sequences + jitter))
 
-    def _samples(self, tags: Ints, sequences: Ints, t_s: Floats) -> Samples:
+    def _readings(self, tags: Ints, sequences: Ints, t_s: Floats) -> ReadingColumns:
         readings = sense(self._world, self._world_index[tags], sequences, t_s)
-        if self._alter is not None:
-            readings = self._alter(tags, sequences, t_s, readings)
+        return readings if self._alter is None else self._alter(tags, sequences, t_s, readings)
+
+    def _samples(self, tags: Ints, sequences: Ints, t_s: Floats) -> Samples:
+        readings = self._readings(tags, sequences, t_s)
         counters = self._first_counters[tags] + sequences
-        beacons = self._sealed(tags, counters, readings)
+        hints = 0 if self.journals is None else self.journals.hints(tags, sequences)
+        beacons = self._sealed(tags, counters, readings, hints)
         return Samples(
             tags,
             self.tag_ids[tags],
@@ -117,9 +153,9 @@ class Flock:
             self._world_index[tags],
         )
 
-    def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns) -> Bytes2D:
+    def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns, hints: Ints | int) -> Bytes2D:
         keys = [self.keys[tag] for tag in tags.tolist()]
-        return seal_beacons(keys, self.tag_ids[tags], counters, pack_bodies(to_codes(readings)))
+        return seal_beacons(keys, self.tag_ids[tags], counters, pack_bodies(to_codes(readings)), hints)
 
 
 class UnsealedFlock(Flock):
@@ -138,7 +174,7 @@ class UnsealedFlock(Flock):
         self._first_counters = np.zeros(len(tag_ids), np.int64)
         self._world_index = np.arange(len(tag_ids), dtype=np.int64)
         self._sequences = np.zeros(len(tag_ids), np.int64)
-        self._due_s = self._due(np.arange(len(tag_ids), dtype=np.int64))
+        self._due_s = self._due(np.arange(len(tag_ids), dtype=np.int64), self._sequences)
 
-    def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns) -> Bytes2D:
+    def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns, hints: Ints | int) -> Bytes2D:
         return np.zeros((len(tags), BEACON_BYTES), np.uint8)
