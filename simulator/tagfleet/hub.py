@@ -19,16 +19,19 @@ class HubFiles(NamedTuple):
     trace: Path
     log: Path
     air: Path
+    spool: Path
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self:
-        return cls(folder / "taghub.toml", folder / "keyring", folder / "trace", folder / "taghub.log", folder / "air")
+        names = "taghub.toml", "keyring", "trace", "taghub.log", "air", "spool.db"
+        return cls(*(folder / name for name in names))
 
 
 def settings_toml(
     files: HubFiles, hub: str, site: str, broker_port: int, hci_transport: str | None, batch_age_s: float = 1.0
 ) -> str:
-    """Settings of a hub with an embedded broker, an air radio, and, with `hci_transport`, a bumble radio as well."""
+    """Settings of a hub with an embedded broker, an air radio, a spool on the disk, and, with `hci_transport`, a bumble
+    radio as well."""
     quoted = json.dumps  # a JSON string is a TOML basic string
     text = f"""\
 [hub]
@@ -48,6 +51,9 @@ port = {broker_port}
 
 [batch]
 max_age_s = {batch_age_s}
+
+[spool]
+path = {quoted(str(files.spool))}
 
 [position]
 kind = "fixed"
