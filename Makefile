@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_SECONDS ?= 45
 PYTEST_ARGS ?=
+# One test at a time to each worker (it always has the next one at hand), so that none is left with the longest.
+SPREAD := -n auto --maxschedchunk 1
 
 .PHONY: help demo test bench soak lint format clean
 help:
@@ -26,14 +28,14 @@ demo: $(VENV)/.installed
 	@$(BIN)/tagfleet demo --seconds $(DEMO_SECONDS)
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(SPREAD) $(PYTEST_ARGS)
 
 $(VENV)/.soak: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[soak]'
 	@touch $@
 
 soak: $(VENV)/.soak
-	$(BIN)/python -m pytest -n auto -m soak --timeout 3600 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(SPREAD) -m soak --timeout 3600 $(PYTEST_ARGS)
 
 $(VENV)/.bench: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

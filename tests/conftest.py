@@ -21,6 +21,15 @@ settings.load_profile("tests")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+# Folders whose tests take long first: whoever is done early takes the short ones of the rest.
+LONGEST_FIRST = ("end_to_end", "docs", "tools", "gateway", "simulator", "firmware", "protocol")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {REPOSITORY / "tests" / folder: number for number, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.parent, 0))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-all", action="store_true", help="a skipped test fails: nothing may be missing here")
 
