@@ -1,12 +1,14 @@
 """A tag with a journal that answers sessions: the firmware's own TagEnd over a dictionary of samples."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 
 from tags import NOW_S, Tag, reading
 
 from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE, advertisement
+from tagwire.errors import DecodeError
 from tagwire.fields import Reading, to_codes
 from tagwire.history import Record, record_of
 from tagwire.messages import STATUS_OK
@@ -108,7 +110,8 @@ class TagSession:
         self.tag_end = tag.end(frame_bytes)
 
     def write(self, frame: bytes) -> list[bytes]:
-        self.tag_end.receive(frame)
+        with contextlib.suppress(DecodeError):  # nothing has been done then; a tag goes on
+            self.tag_end.receive(frame)
         answers = []
         while (answer := self.tag_end.next_frame()) is not None:
             answers.append(answer)

@@ -56,15 +56,14 @@ class Notifications:
         """The connection is over. What has come before can still be read, but for a flood."""
         if not self._over:
             self._over = reason
-            if self._frames.full():
+            while reason == FLOOD and not self._frames.empty():
                 self._frames.get_nowait()
-            self._frames.put_nowait(None)
+            self._frames.put_nowait(None)  # whoever waits is woken
 
     async def get(self) -> bytes:
         """The next one. Raises LinkError."""
-        frame = None if self._over == FLOOD else await self._frames.get()
+        frame = await self._frames.get()
         if frame is None:
-            self._over = self._over or LOST
-            self._frames.put_nowait(None)
+            self._frames.put_nowait(None)  # and whoever comes after
             raise LinkError(self._over)
         return frame
