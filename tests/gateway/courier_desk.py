@@ -168,11 +168,17 @@ def address_of(tag: JournalTag) -> bytes:
     return tag.tag_id.to_bytes(6, "big")
 
 
-def at_desk(scenario: Callable[[Desk], Any], tags: list[JournalTag], timeout_s: float = 20.0, **options: Any) -> None:
+def at_desk(
+    scenario: Callable[[Any], Any],
+    tags: list[JournalTag],
+    timeout_s: float = 20.0,
+    desk_type: type[Desk] = Desk,
+    **options: Any,
+) -> None:
     """`scenario(desk)` while its hub runs."""
 
     async def main() -> None:
-        desk = Desk(tags, **options)
+        desk = desk_type(tags, **options)
         writer = asyncio.create_task(desk.hub.spool.run())
         courier = asyncio.create_task(desk.courier.run())
         try:

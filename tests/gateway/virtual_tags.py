@@ -13,6 +13,9 @@ from bumble.hci import Address
 from bumble.host import Host
 from bumble.link import LocalLink
 from bumble.transport import open_transport
+from tag_journal import TagSession
+
+from tagwire import gatt_ids
 
 Properties = Characteristic.Properties
 Permissions = Characteristic.Permissions
@@ -80,7 +83,7 @@ async def virtual_air(port: int) -> AsyncIterator[VirtualAir]:
 
 
 def run_on_air(port: int, scenario: Any, timeout_s: float = 60.0) -> None:
-    """`scenario(air)` to its end."""
+    """`scenario(air)` to its end, in an event loop of its own."""
 
     async def main() -> None:
         async with asyncio.timeout(timeout_s), virtual_air(port) as air:
@@ -97,3 +100,43 @@ def writable(uuid: str, on_write: Callable[[Any, bytes], None]) -> Characteristi
         Permissions.WRITEABLE,
         CharacteristicValue(write=on_write),
     )
+
+
+class GattTag:
+    """A tag's GATT service on a virtual device: the session that `start_session` makes, over control and data."""
+
+    def __init__(self, start_session: Callable[[], TagSession]) -> None:
+        self._start_session = start_session
+        self._sessions: dict[Any, TagSession] = {}
+        self._data: Characteristic[bytes] = Characteristic(gatt_ids.DATA, Properties.NOTIFY, Permissions.READABLE)
+        self._queue: asyncio.Queue[tuple[Any, bytes]] = asyncio.Queue()
+        self._pump: asyncio.Task[None] | None = None
+        self.device: Device | None = None
+        info = gatt_ids.encode_info(gatt_ids.Info(1, (0, 1, 0), 1))
+        self.service = Service(
+            gatt_ids.SERVICE,
+            [
+                Characteristic(gatt_ids.INFO, Properties.READ, Permissions.READABLE, info),
+                writable(gatt_ids.CONTROL, self._on_write),
+                self._data,
+            ],
+        )
+
+    async def start(self, air: VirtualAir, address: str, adv_data: bytes) -> None:
+        """Advertise, and answer whoever connects."""
+        self.device = await air.advertise(address, adv_data, self.service)
+        self._pump = asyncio.create_task(self._notify())
+
+    def _on_write(self, connection: Any, frame: bytes) -> None:
+        if connection not in self._sessions:
+            self._sessions.clear()
+            self._sessions[connection] = self._start_session()
+        for answer in self._sessions[connection].write(bytes(frame)):
+            self._queue.put_nowait((connection, answer))
+
+    async def _notify(self) -> None:
+        while True:
+            connection, answer = await self._queue.get()
+            assert self.device is not None
+            with contextlib.suppress(Exception):  # the connection is over
+                await self.device.notify_subscriber(connection, self._data, answer)
