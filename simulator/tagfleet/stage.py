@@ -10,7 +10,9 @@ from tagfleet.air import Air
 from tagfleet.fault_schedule import Action, actions
 from tagfleet.flock import Flock, UnsealedFlock
 from tagfleet.identity import make_provisions
+from tagfleet.journals import Journals, JournalSettings
 from tagfleet.ledger import Ledger
+from tagfleet.links import FlockLinks
 from tagfleet.plain_air import PlainAir
 from tagfleet.radio import RadioSettings
 from tagfleet.scenario import Scenario
@@ -28,7 +30,8 @@ FIRST_TWIN_ID, FIRST_FLOCK_ID = 1, 10_001
 
 
 class Cast(NamedTuple):
-    """Who takes part. keyrings: for each hub the indices in `provisions` of the tags that come by."""
+    """Who takes part. keyrings: for each hub the indices in `provisions` of the tags that come by. links: the tags' end
+    of connections, None where hubs get none."""
 
     world: World
     flock: Flock
@@ -39,6 +42,7 @@ class Cast(NamedTuple):
     ledger: Ledger
     faults: TagFaults
     schedule: list[Action]
+    links: FlockLinks | None
 
 
 def build(
@@ -59,7 +63,10 @@ def build(
         keyrings: dict[int, Ints] = {}
     else:
         provisions = make_provisions(run.seed, FIRST_FLOCK_ID, tags.count)
-        flock = Flock(provisions, world, tags.interval, start_s, len(twins), alter)
+        journals = None
+        if tags.history:
+            journals = Journals(tags.count, JournalSettings(burst_repeats=scenario.air.burst_repeats))
+        flock = Flock(provisions, world, tags.interval, start_s, len(twins), alter, journals)
         keyrings = _routes(scenario, world, hub_of_place, start_s, len(twins))
     twin_ids = np.array([twin.tag_id for twin in twins], np.int64)
     ledger = Ledger(
@@ -70,8 +77,12 @@ def build(
         scenario.samples_per_tag,
         folder,
     )
+    links = None
+    if flock.journals is not None:
+        dead_s = faults.dead_s + start_s
+        links = FlockLinks(flock, provisions, world, hub_of_place, alive=lambda tag, t_s: bool(t_s < dead_s[tag]))
     schedule = actions(scenario.fault, hubs.count)
-    return Cast(world, flock, provisions, list(twins), hub_of_place, keyrings, ledger, faults, schedule)
+    return Cast(world, flock, provisions, list(twins), hub_of_place, keyrings, ledger, faults, schedule, links)
 
 
 def traffic_of(scenario: Scenario, cast: Cast, start_us: int, traced: bool) -> Traffic | DirectTraffic:
@@ -115,9 +126,9 @@ def target_of(
     """The hubs that a scenario is aimed at."""
     hubs = scenario.hubs
     if hubs.target == "air":
-        return AirTarget(hubs.addresses)
+        return AirTarget(hubs.addresses, cast.links)
     if hubs.target in ("taghub", "hci"):
-        return TaghubTarget(scenario, broker, _keyring_entries(cast), folder, hci_transport)
+        return TaghubTarget(scenario, broker, _keyring_entries(cast), folder, hci_transport, cast.links)
     keys = {
         hub: [(cast.provisions[i].tag_id, cast.provisions[i].generation, cast.flock.keys[i]) for i in indices.tolist()]
         for hub, indices in cast.keyrings.items()

@@ -19,6 +19,7 @@ from tagfleet import runner
 from tagfleet.figures import RunFigures
 from tagfleet.ledger.rows import read_rows
 from tagfleet.runner import Result, Run
+from tagfleet.scenario.errors import ScenarioError
 from tagfleet.scenario.library import parse
 from tagfleet.twin import interpreter_available
 
@@ -332,3 +333,24 @@ def test_broker_that_is_not_there_is_exit_code_4(tmp_path: Path, free_port: Call
     assert process.returncode == runner.BROKEN
     assert "no MQTT broker on 127.0.0.1" in json.loads(out)["failure"]
     assert time.monotonic() - started_s < 90
+
+
+def test_hub_fetches_from_flock_tags_what_its_radio_did_not_hear(tmp_path: Path) -> None:
+    """A real `taghub run` and its courier over the air's connections; one event in twelve of a loud tag is received."""
+    result = run(
+        tmp_path,
+        run={"duration": "30 s"},
+        tags={"count": 10, "interval": "1 s", "history": True},
+        hubs={"count": 1, "target": "taghub"},
+        air={"model": "plain", "received_share": 0.08},
+    )
+    counts = result.account.verdict.counts
+    assert_accounted_for(result)
+    assert counts["recovered"] + counts["mistimed"] > 20  # not every tag knows the time, or has had its turn
+    assert counts["lost"] == 0
+
+
+def test_history_needs_hubs_that_can_connect() -> None:
+    document = {**SCENARIO, "tags": {**SCENARIO["tags"], "history": True}}
+    with pytest.raises(ScenarioError, match=r"history.*taghub"):
+        parse(document, {}, "a test", {})

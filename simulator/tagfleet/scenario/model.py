@@ -54,6 +54,10 @@ class TagsSection(Section):
     count: int = Field(ge=1, le=5_000_000, description="tags of the flock")
     interval: Span = Field(300.0, description="from sample to sample of a tag")
     twins: int = Field(0, ge=0, le=TWINS_MAX, description="tags that run the real firmware under MicroPython")
+    history: bool = Field(
+        False,
+        description="tags answer hubs that connect to them: couriers fetch what was not heard, while the run lasts",
+    )
 
 
 class HubsSection(Section):
@@ -208,6 +212,9 @@ class Scenario(Section):
         if self.tags.twins and (target != "taghub" or self.run.time != 1.0):
             text = 'twins need target = "taghub", whose radio is real, and time = "real": firmware keeps its own time'
             found.append((("tags", "twins"), text))
+        if self.tags.history and (target not in ("taghub", "air") or self.run.time != 1.0):
+            text = 'needs target = "taghub" or "air", and time = "real": a connection takes the time it takes'
+            found.append((("tags", "history"), text))
         if target in ("air", "hci") and self.run.time != 1.0:
             found.append((("run", "time"), f'has to be "real" with target = "{target}"'))
         if self.run.time == 1.0 and target in ("taghub", "air", "hci") and self.run.start is not None:

@@ -16,9 +16,11 @@ from tagfleet.airlink import AirLink, AirLost
 from tagfleet.fleet.frames import TRACE_ROW
 from tagfleet.fleet.link import Link
 from tagfleet.hub import HubFailed, HubFiles, HubProcess
+from tagfleet.links import FlockLinks
 from tagfleet.scenario.faults import LINK_FAULTS
 from tagfleet.scenario.model import Scenario
 from tagfleet.targets.base import HubFigures, Left, TargetFailed, left_in_spool
+from tagfleet.targets.conversation import converse
 from tagfleet.targets.inside import hub_name
 from tagfleet.trace_tail import TraceTail
 from tagfleet.traffic import Step
@@ -40,8 +42,10 @@ class TaghubTarget:
         keyrings: dict[int, list[KeyringEntry]],
         folder: Path,
         hci_transport: str | None = None,
+        links: FlockLinks | None = None,
     ) -> None:
         self._scenario = scenario
+        self._conversations = links
         self._broker = broker
         self._hci_transport = hci_transport
         self._files = []
@@ -93,6 +97,12 @@ class TaghubTarget:
                 except AirLost as error:
                     self._processes[hub].check()
                     raise TargetFailed(f"{hub_name(hub)}: {error}") from None
+        if self._conversations is not None:
+            try:
+                await converse(self._conversations, self._airs, t_us)
+            except AirLost as error:
+                self.check()
+                raise TargetFailed(f"the air of a hub: {error}") from None
         waited_s = time.monotonic() - started_s
         return waited_s if waited_s > 0.1 else 0.0
 
@@ -113,6 +123,8 @@ class TaghubTarget:
             if (air := self._airs[hub]) is not None:
                 await air.__aexit__()
                 self._airs[hub] = None
+            if self._conversations is not None:
+                self._conversations.drop_hub(hub)
 
     async def start(self, hubs: Sequence[int]) -> None:
         for hub in hubs:
@@ -230,9 +242,10 @@ class AirTarget:
 
     traced = False
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, addresses: Sequence[str], links: FlockLinks | None = None) -> None:
         self._addresses = addresses
         self._airs: list[AirLink] = []
+        self._conversations = links
 
     async def __aenter__(self) -> Self:
         return self
@@ -255,6 +268,11 @@ class AirTarget:
                 await self._airs[hub].send(piece)
             except AirLost as error:
                 raise TargetFailed(f"{self._addresses[hub]}: {error}") from None
+        if self._conversations is not None:
+            try:
+                await converse(self._conversations, self._airs, t_us)
+            except AirLost as error:
+                raise TargetFailed(f"the air of a hub: {error}") from None
         waited_s = time.monotonic() - started_s
         return waited_s if waited_s > 0.1 else 0.0
 
