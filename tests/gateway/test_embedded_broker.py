@@ -21,7 +21,7 @@ def publish(port: int, payload: bytes) -> None:
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect(HOST, port)
     client.loop_start()
-    client.publish("tags/v1/test/hub/other", payload, qos=1).wait_for_publish(5)
+    client.publish("tags/v1/test/hub/other", payload, qos=1).wait_for_publish(60)
     client.disconnect()
     client.loop_stop()
 

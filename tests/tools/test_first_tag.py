@@ -14,6 +14,7 @@ from rom_loader import RomLoader
 from tagfleet.hub import HubFiles, HubProcess, settings_toml
 from tagfleet.subscriber import Subscriber
 from tagfleet.twin import TwinFleet, TwinSpec, interpreter_available
+from taghub.settings import MqttSettings
 from tagsmith.command_line import main
 from tagsmith.image import read_image
 from tagwire.batch import Sample, decode_batch, samples
@@ -53,7 +54,8 @@ async def delivered(folder: Path, spec: TwinSpec, port: int) -> list[Sample]:
     received: list[Sample] = []
     async with fleet:
         files.settings.write_text(settings_toml(files, "bench", "test", port, fleet.hci_transport, batch_age_s=0.2))
-        async with HubProcess(files) as hub, Subscriber(port, TOPICS, 30, hub.check) as subscriber:
+        mqtt = MqttSettings.model_validate({"host": "127.0.0.1", "port": port})
+        async with HubProcess(files) as hub, Subscriber(mqtt, TOPICS, 30, hub.check) as subscriber:
             fleet.start()
             while len(received) < 2:
                 hub.check()
