@@ -26,6 +26,7 @@ from tagwire.beacon import (
     VERSION,
     advertisement,
 )
+from tagwire.bulk_ccm import FRAMES_PER_KEY_MIN, group_by_key, open_frames
 from tagwire.errors import REASON_LENGTH, DecodeError, EncodeError
 from tagwire.fields import BODY_BYTES
 from tagwire.seal import KEY_BYTES, NONCE_BYTES, aes128
@@ -294,6 +295,9 @@ def open_beacons(
     nonces[:, 1:5] = np.asarray(tag_ids, "<u4").view(np.uint8).reshape(n, 4)
     nonces[:, 5:9] = np.asarray(counters, "<u4").view(np.uint8).reshape(n, 4)
     nonces[:, 10:] = np.full(n, epochs, "<u4").view(np.uint8).reshape(n, 4)[:, :3]
+    groups = group_by_key(keys)
+    if n >= len(groups[0]) * FRAMES_PER_KEY_MIN:
+        return open_frames(groups, nonces, beacons[:, :HEADER_BYTES], beacons[:, HEADER_BYTES:], MIC_BYTES)
     rows = _rows(np.ascontiguousarray(beacons))
     ciphers: dict[bytes, AESCCM] = {}
     bodies = []
