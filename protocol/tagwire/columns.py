@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagwire.packing import (
+    FORM_PACKED,
     Codecs,
     Cursor,
     Int64s,
@@ -34,6 +35,7 @@ PATCHED = 4
 SHIFT_AT = 3  # bits 3-4
 SHIFT_MAX = 3
 ESTIMATE_FROM = 128  # so many values tell how a column spreads
+_total = np.add.reduce  # values.sum() without its detour through Python
 NARROW = 8  # values that span less are states: runs suit them, differences do not
 
 
@@ -88,6 +90,11 @@ def decode_groups(data: bytes, count: int, codecs: Codecs) -> Int64s:
     return np.repeat(np.cumsum(tags), sizes + 1)
 
 
+def encode_constant(value: int) -> bytes:
+    """A column of one value throughout, as `encode_column` would make it."""
+    return bytes([PREDICT_NOTHING, FORM_PACKED]) + encode_signed(value)
+
+
 def encode_column(
     values: Int64s, span: tuple[int, int], absent_from: int | None, layout: Layout, codecs: Codecs
 ) -> bytes:
@@ -98,7 +105,7 @@ def encode_column(
     """
     low, high = span
     if high - low < NARROW:
-        return bytes([PREDICT_NOTHING]) + encode_list(values, codecs)
+        return bytes([PREDICT_NOTHING]) + encode_list(values, codecs, span)
     patches = b""
     absent = None
     if absent_from is not None and low < absent_from <= high:
@@ -108,7 +115,7 @@ def encode_column(
     coded = bytes([best[0] | (PATCHED if patches else 0)]) + patches + best[1:]
     # What was estimated may have been wrong; no column is ever longer than plain bit-packing.
     if len(coded) > 8 + packed_bytes(len(values), (high - low).bit_length()):
-        coded = bytes([PREDICT_NOTHING]) + encode_list(values, codecs)
+        coded = bytes([PREDICT_NOTHING]) + encode_list(values, codecs, span)
     return coded
 
 
@@ -147,8 +154,8 @@ def _estimated_bits(values: Int64s) -> float:
     some = values[:: max(count // ESTIMATE_FROM, 1)]
     if not len(some):
         return 0.0
-    deviations = np.abs(some - int(np.add.reduce(some)) // len(some))
-    return count * math.log2(1 + int(np.add.reduce(deviations)) / len(some))
+    deviations = np.abs(some - int(_total(some)) // len(some))
+    return count * math.log2(1 + int(_total(deviations)) / len(some))
 
 
 def _filled(values: Int64s, absent: Mask) -> Int64s:

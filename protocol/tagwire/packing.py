@@ -177,13 +177,16 @@ def _decode_varints(data: bytes, count: int) -> Int64s:
     return codes
 
 
-def encode_list(values: Int64s, codecs: Codecs) -> bytes:
-    """The shortest form of a list whose values span at most 41 bits; nothing for an empty one."""
+def encode_list(values: Int64s, codecs: Codecs, span: tuple[int, int] | None = None) -> bytes:
+    """The shortest form of a list whose values span at most 41 bits; nothing for an empty one.
+
+    span: its smallest and its largest value, where the caller has them.
+    """
     count = len(values)
     if not count:
         return b""
-    base = int(_smallest(values))
-    width = (int(_largest(values)) - base).bit_length()
+    base, largest = span or (int(_smallest(values)), int(_largest(values)))
+    width = (largest - base).bit_length()
     packed_size = 1 + len(encode_signed(base)) + packed_bytes(count, width)
     best = b""
     if width and count >= SPLIT_FROM:
@@ -225,10 +228,12 @@ def _encode_split(values: Int64s, width: int, codecs: Codecs) -> bytes:
 
 def _encode_runs(values: Int64s, changes: NDArray[np.intp]) -> bytes:
     """changes: the indices of the values that another one follows."""
-    last = len(values) - 1
-    lengths = np.diff(changes, prepend=-1, append=last) - 1
+    ends = np.empty(len(changes) + 1, np.int64)
+    ends[:-1], ends[-1] = changes, len(values) - 1
+    lengths = ends.copy()
+    lengths[1:] -= ends[:-1] + 1
     parts = []
-    for part in (lengths, values[np.append(changes, last)]):
+    for part in (lengths, values[ends]):
         base = int(_smallest(part))
         parts.append(_encode_packed(part, base, (int(_largest(part)) - base).bit_length()))
     return bytes([FORM_RUNS]) + encode_unsigned(len(lengths)) + b"".join(parts)
