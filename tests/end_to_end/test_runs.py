@@ -215,7 +215,7 @@ def test_twins_among_the_flock_say_what_flock_tags_would(tmp_path: Path) -> None
         _values(made[:, [place for place, tag_id in enumerate(tags.ids) if (tag_id < 10_000) == are_twins]])
         for are_twins in (True, False)
     )
-    assert len(twins["temperature_mc"]) >= 4
+    assert len(twins["temperature_mc"]) >= 2
     # What sensors add to the world is as much for both: from sample to sample of one tag, the world hardly moves.
     for name, most in (("temperature_mc", 200), ("humidity_mpct", 900), ("battery_mv", 40), ("latitude_e7", 4_000)):
         spread = [float(np.median(np.abs(values[name]))) for values in (twins, flock)]

@@ -32,6 +32,7 @@ _SCAN_ROWS = 1 << 20
 _AHEAD = 1_024  # sequences beyond the room there is, that something may be heard of before it is made
 
 _NARROW = ("latitude_e7", "longitude_e7", "temperature_mc", "humidity_mpct", "battery_mv")
+_TIMES = ("time_s", "time_quality")
 _NARROW_NA = int(np.iinfo(np.int32).min)
 _STATE_OF_EVENT = {
     HEARD: classes.HEARD,
@@ -450,7 +451,7 @@ class Ledger:
         for name, mask in wrong.items():
             if not mask.any():
                 continue
-            if name in ("time_s", "time_quality") and not certain_clock:  # the batch says so: that is honest
+            if name in _TIMES and not certain_clock:  # the batch says so: that is honest
                 self._rows.array["state"][index[mask]] |= classes.MISTIMED
                 continue
             differs |= mask
@@ -465,7 +466,8 @@ class Ledger:
             if clone is not None:
                 other = ReadingColumns(*(np.array([value]) for value in clone))
                 one = ReadingColumns(*(np.asarray(column)[i : i + 1] for column in delivered))
-                if not any(mask.any() for name, mask in wrong_fields(other, one, made_us[i : i + 1]).items()):
+                unlike = wrong_fields(other, one, made_us[i : i + 1])
+                if not any(mask.any() for name, mask in unlike.items() if certain_clock or name not in _TIMES):
                     self._rows.array["state"][row] |= classes.CLONED
                     continue
             self._mark_wrong(row)
