@@ -24,6 +24,7 @@ from benchmarks import (
     history,
     kills,
     provisioning,
+    runs,
     simulation,
     wire_bytes,
 )
@@ -41,6 +42,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "wire": wire_bytes.figures,
     "kill9": kills.figures,
     "simulation": simulation.figures,
+    "runs": runs.figures,
     "flash": flashing.figures,
     "provision": provisioning.figures,
 }

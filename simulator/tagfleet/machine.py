@@ -1,5 +1,7 @@
-"""What this machine has."""
+"""What this machine has, and what this process takes of it."""
 
+import resource
+import sys
 from pathlib import Path
 
 
@@ -13,3 +15,8 @@ def free_memory_bytes() -> int:
     except (OSError, ValueError, IndexError):
         pass
     return 0
+
+
+def peak_memory_bytes() -> int:
+    """The most that this process has had resident."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

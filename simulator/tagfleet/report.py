@@ -41,6 +41,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "recovery_s": None if result.recovery_s in (None, float("inf")) else _rounded(result.recovery_s),
         "generator_lag_s": round(result.worst_lag_s, 3),
         "hubs_blocked_s": round(figures.slipped_s, 3),
+        "peak_rss_bytes": result.peak_rss_bytes,
         "twins": {str(tag_id): list(counts) for tag_id, counts in result.twins.items()} or None,
         "checks": [{"name": check.name, "good": check.good, "said": check.said} for check in result.checks],
         "notes": result.notes,

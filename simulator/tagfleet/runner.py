@@ -15,6 +15,7 @@ from tagfleet.fault_schedule import ENDS_OF_OUTAGES, Action
 from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures
 from tagfleet.hci_flock import HciFlock
 from tagfleet.ledger import Account, Ledger, LedgerFull
+from tagfleet.machine import peak_memory_bytes
 from tagfleet.oracle import NonceReuse
 from tagfleet.pace import Pace
 from tagfleet.run_consumer import RunConsumer
@@ -74,6 +75,7 @@ class Result:
     worst_lag_s: float = 0.0
     rate_per_s: float = 0.0
     hub_cpu: float | None = None
+    peak_rss_bytes: int = 0
     twins: dict[int, tuple[int, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -112,6 +114,7 @@ class Run:
         self._links_away: dict[int, int] = {}
         self._recovering: tuple[float, int] | None = None  # since when (monotonic), and of what was made before
         self._recovery_s: float | None = None
+        self._outage_over_s = 0.0
         self._cast: Cast
         self._target: Target
         self._broker: Broker
@@ -277,8 +280,10 @@ class Run:
         self._refresh(now_s)
         view.show(self.figures)
         lost_s = self._subscriber.lost_s
-        if lost_s is not None and now_s - lost_s > BROKER_GONE_S and not self._broker_comes_back(moment_s):
-            raise BrokerFailed(f"the broker has been away for {now_s - lost_s:.0f} s: the run ends here")
+        if lost_s is not None and not self._broker_comes_back(moment_s):
+            away_s = now_s - max(lost_s, self._outage_over_s)
+            if away_s > BROKER_GONE_S:
+                raise BrokerFailed(f"the broker has been away for {away_s:.0f} s: the run ends here")
         return self._pace.worst_lag_s > HOPELESS_LAGS * self.scenario.run.lag_max
 
     def _broker_comes_back(self, moment_s: float) -> bool:
@@ -333,6 +338,7 @@ class Run:
                 self._outages -= 1
         now_s = time.monotonic()
         if action.do in ENDS_OF_OUTAGES:
+            self._outage_over_s = now_s
             self._recovering = now_s, self._start_us + round(action.moment_s * 1e6)
             self._recovery_s = math.inf
         self._pace.blocked(now_s - started_s)
@@ -450,6 +456,7 @@ class Run:
         spent_s = max((self._ended_s or time.monotonic()) - self._started_s, 1e-3)
         result.rate_per_s = ledger.arrived_count / spent_s
         result.hub_cpu = cpu_s / spent_s if cpu_s is not None else None
+        result.peak_rss_bytes = peak_memory_bytes()
         self._judge_schedule(result)
         measured = Measured(account, ledger.latency, result.rate_per_s, result.hub_cpu, self._recovery_s)
         result.checks = [*result.checks, *checks(self.scenario.slo, measured)]

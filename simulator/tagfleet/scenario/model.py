@@ -44,7 +44,7 @@ class RunSection(Section):
     )
     drain: Span = Field(30.0, description="how long to wait, in real time, for what is on its way at the end")
     lag_max: Span = Field(
-        2.0, description="how far the generator may be behind its schedule, in real time, before the run is void"
+        5.0, description="how far the generator may be behind its schedule, in real time, before the run is void"
     )
 
 
