@@ -40,7 +40,7 @@ PEER_SECONDS = 6.0
 PEER_CLIENTS = 200  # paho waits with select(), which ends at some 340 connections
 PAYLOAD_BYTES = 107  # one sample as JSON, see docs/wire.md
 
-LOCUSTFILE = '''\
+LOCUSTFILE = """\
 import os, time
 from locust import constant, task
 from locust.contrib.mqtt import MqttUser
@@ -56,7 +56,7 @@ class Tag(MqttUser):
     def sample(self):
         self.client.publish("tags/one", b"x" * 107, qos=1)
         time.sleep(0.001)
-'''
+"""
 
 
 def figures(runs: int) -> Iterator[Figure]:
@@ -187,7 +187,9 @@ def _one_client_per_tag(mosquitto: str) -> float:
 
 
 def _has_locust() -> bool:
-    return subprocess.run([sys.executable, "-m", "locust", "--version"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([sys.executable, "-m", "locust", "--version"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def _locust(mosquitto: str) -> float:
@@ -196,7 +198,20 @@ def _locust(mosquitto: str) -> float:
         file = Path(folder) / "locustfile.py"
         file.write_text(LOCUSTFILE)
         users = str(PEER_CLIENTS)
-        command = ["-m", "locust", "-f", str(file), "--headless", "-u", users, "-r", users, "-t", "20s", "--only-summary"]
+        command = [
+            "-m",
+            "locust",
+            "-f",
+            str(file),
+            "--headless",
+            "-u",
+            users,
+            "-r",
+            users,
+            "-t",
+            "20s",
+            "--only-summary",
+        ]
         process = subprocess.Popen(
             [sys.executable, *command],
             env={"PORT": str(broker.port), "PATH": "/usr/bin:/bin"},

@@ -16,11 +16,12 @@ from tagfleet.links import FlockLinks
 from tagfleet.plain_air import PlainAir
 from tagfleet.radio import RadioSettings
 from tagfleet.scenario import Scenario
-from tagfleet.scenario.faults import ReplayAttack
+from tagfleet.scenario.faults import CoolerFailure, ReplayAttack
 from tagfleet.scenario.quantities import numbers
 from tagfleet.tag_faults import TagFaults
 from tagfleet.targets import AirTarget, InsideTarget, TaghubTarget, Target
 from tagfleet.traffic import DirectTraffic, Traffic
+from tagfleet.world.network import read_network
 from tagfleet.world.noise import Ints
 from tagfleet.world.world import World, WorldSettings, make_world
 from tagwire.keyring import KeyringEntry, entry_from_provision
@@ -51,9 +52,8 @@ def build(
     """The cast of a scenario; twins are the first tags of its world, and the ledger knows them too."""
     run, tags, hubs = scenario.run, scenario.tags, scenario.hubs
     start_s = start_us / 1e6
-    world = make_world(WorldSettings(run.seed, len(twins) + tags.count, (len(twins) + tags.count) / hubs.count))
+    world = _world(scenario, len(twins), start_s)
     hub_of_place = np.arange(world.places, dtype=np.int64) % hubs.count
-    hub_of_place[world.places_of(np.arange(len(twins)), np.full(len(twins), start_s))] = 0
     faults = TagFaults(scenario.fault, tags.count, run.seed, start_s)
     alter = faults.alter if faults.some else None
     provisions: list[Provision] = []
@@ -146,11 +146,37 @@ def _keyring_entries(cast: Cast) -> dict[int, list[KeyringEntry]]:
     return entries
 
 
-def _routes(scenario: Scenario, world: World, hub_of_place: Ints, start_s: float, first_index: int) -> dict[int, Ints]:
-    """Which tags come by which hub in the course of the run, or meet it while a truck loads."""
+def _routes(scenario: Scenario, world: World, hub_of_place: Ints, start_s: float, twins: int) -> dict[int, Ints]:
+    """Which tags of the flock come by which hub in the course of the run, also while a truck loads."""
     tags, places = world.visits(start_s, start_s + scenario.run.duration)
-    tags = tags - first_index
-    pairs = np.unique((hub_of_place[places] << 32 | tags)[tags >= 0])
+    flock = (tags >= twins) & (places >= 0)
+    pairs = np.unique(hub_of_place[places[flock]] << 32 | (tags[flock] - twins))
     hubs, tags = pairs >> 32, pairs & 0xFFFFFFFF
     present, starts = np.unique(hubs, return_index=True)
     return dict(zip(present.tolist(), np.split(tags, starts[1:]), strict=True))
+
+
+def _world(scenario: Scenario, twins: int, start_s: float) -> World:
+    """Hub i is at place i of the world; where a world has more places than a scenario hubs, they share."""
+    section, tags, hubs = scenario.world, twins + scenario.tags.count, scenario.hubs.count
+    failures = tuple(
+        (hub - 1, start_s + fault.at, start_s + fault.end_s)
+        for fault in scenario.fault
+        if isinstance(fault, CoolerFailure)
+        for hub in numbers(fault.hubs, hubs)
+    )
+    return make_world(
+        WorldSettings(
+            scenario.run.seed,
+            tags,
+            tags / hubs,
+            section.depot_share,
+            None if section.network is None else read_network(section.network.read_text("utf-8")),
+            section.straight,
+            (section.parcels, section.chilled, section.frozen),
+            section.lost_share,
+            section.cooler_failures_per_week,
+            failures,
+            section.battery_life_days,
+        )
+    )

@@ -179,10 +179,12 @@ class Traffic:
         # A second earlier or later than the genuine one: who is first, wins the counter.
         shift_us = np.rint(2e6 * (uniform(self._seed, _STREAM_CLONE, tag_ids, counters) - 0.5)).astype(np.int64)
         when_us = samples.t_us[rows] + np.maximum(shift_us, 0)
-        hubs = self._hub_of_place[self._world.places_of(samples.world_tags[rows], samples.t_us[rows] / 1e6)]
+        places = self._world.places_of(samples.world_tags[rows], samples.t_us[rows] / 1e6)
+        hubs = np.where(places < 0, -1, self._hub_of_place[places])
         records = encode_advertisements(when_us, np.full(len(rows), _CLONE_RSSI_DBM), addresses(tag_ids), adv_data)
         for i, (t_us, hub) in enumerate(zip(when_us.tolist(), hubs.tolist(), strict=True)):
-            self._clones.append((t_us, hub, records[i * FULL_BYTES : (i + 1) * FULL_BYTES]))
+            if hub >= 0:
+                self._clones.append((t_us, hub, records[i * FULL_BYTES : (i + 1) * FULL_BYTES]))
 
 
 class DirectTraffic:
@@ -212,7 +214,12 @@ class DirectTraffic:
         if not len(samples.tags):
             return Step([], [], 0)
         self._ledger.made(samples.tag_ids, samples.counters, samples.readings, samples.t_us)
-        hubs = self._hub_of_place[self._world.places_of(samples.world_tags, samples.t_us / 1e6)]
+        made = len(samples.tags)
+        places = self._world.places_of(samples.world_tags, samples.t_us / 1e6)
+        samples = chosen_samples(samples, places >= 0)  # who lies by the road is heard by nobody
+        hubs = self._hub_of_place[places[places >= 0]]
+        if not len(hubs):
+            return Step([], [], made)
         self._ledger.reported(samples.tag_ids, samples.counters, hubs, now_us, self._traced)
         self.reports += len(hubs)
         order = np.argsort(hubs, kind="stable")
@@ -220,7 +227,7 @@ class DirectTraffic:
         present, starts = np.unique(hubs[order], return_index=True)
         ends = [*starts[1:].tolist(), len(hubs)]
         pieces = [table[:, start:end].tobytes() for start, end in zip(starts.tolist(), ends, strict=True)]
-        return Step(present.tolist(), pieces, len(samples.tags))
+        return Step(present.tolist(), pieces, made)
 
 
 def _columns(samples: Samples) -> list[Ints]:

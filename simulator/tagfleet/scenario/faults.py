@@ -103,6 +103,13 @@ class DyingBatteries(Timed):
     tags: Share = Field(description="share of the tags, chosen by the seed")
 
 
+class CoolerFailure(Timed):
+    """Coolers of trucks or depots fail: what is chilled or frozen there warms up, and every sample has to say so."""
+
+    kind: Literal["cooler_failure"]
+    hubs: Which = Field("all", description="of the places where these hubs are")
+
+
 class ReplayAttack(Timed):
     """Somebody records beacons beside a hub and sends them again."""
 
@@ -119,7 +126,15 @@ class ClonedTags(Timed):
 
 
 Fault = Annotated[
-    DeadZone | BrokerOutage | HubReboot | ClockError | BrokenSensor | DyingBatteries | ReplayAttack | ClonedTags,
+    DeadZone
+    | BrokerOutage
+    | HubReboot
+    | ClockError
+    | BrokenSensor
+    | CoolerFailure
+    | DyingBatteries
+    | ReplayAttack
+    | ClonedTags,
     Field(discriminator="kind"),
 ]
 LINK_FAULTS = (DeadZone, BrokerOutage)

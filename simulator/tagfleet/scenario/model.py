@@ -18,6 +18,7 @@ from tagfleet.scenario.faults import (
     Span,
 )
 from tagfleet.scenario.quantities import Amount, amount, duration_text, numbers, speed
+from tagfleet.world.network import NetworkError, read_network
 from taghub.settings import MqttSettings, TlsSettings
 from tagwire.batch import SAFE_SAMPLES
 
@@ -118,6 +119,22 @@ class BrokerSection(Section):
         )
 
 
+class WorldSection(Section):
+    """Trucks, depots and goods; see simulator/README.md, "The world"."""
+
+    depot_share: Share = Field(0.2, description="of the hubs are in depots, the others on trucks")
+    parcels: float = Field(
+        0.6, ge=0, le=1, description="share of the tags on plain parcels; with chilled and frozen ones"
+    )
+    chilled: float = Field(0.3, ge=0, le=1)
+    frozen: float = Field(0.1, ge=0, le=1)
+    lost_share: Share = Field(0.0005, description="of the rides on which a tag falls off and stays by the road")
+    cooler_failures_per_week: float = Field(0.01, ge=0, le=7, description="of each place, beside those of faults")
+    battery_life_days: float = Field(200.0, gt=0, le=36_500)
+    network: Path | None = Field(None, description="a road network file; default: the one that comes with tagfleet")
+    straight: bool = Field(False, description="great circles between the network's cities instead of its roads")
+
+
 class AirSection(Section):
     """The radio between tags and hubs."""
 
@@ -182,6 +199,7 @@ class Scenario(Section):
     tags: TagsSection
     hubs: HubsSection = HubsSection.model_validate({})
     broker: BrokerSection = BrokerSection.model_validate({})
+    world: WorldSection = WorldSection.model_validate({})
     air: AirSection = AirSection.model_validate({})
     slo: SloSection = SloSection.model_validate({})
     fault: list[Fault] = Field([], description="what goes wrong, in any order")
@@ -226,6 +244,13 @@ class Scenario(Section):
                 self.air.settings(self.tags.interval)
             except ValueError as error:
                 found.append((("tags", "interval"), f'{error}; air.burst_repeats = 0 or air.model = "plain" helps'))
+        if self.world.network is not None:
+            try:
+                read_network(self.world.network.read_text("utf-8"))
+            except (OSError, UnicodeDecodeError, NetworkError) as error:
+                found.append((("world", "network"), f"{self.world.network}: {error}"))
+        if not self.world.parcels + self.world.chilled + self.world.frozen:
+            found.append((("world", "parcels"), "parcels, chilled and frozen are all 0: there would be no tags"))
         if self.run.drain > 600:
             found.append((("run", "drain"), f"{duration_text(self.run.drain)} is too long; at most 10 min"))
         return found + self._fault_problems()
