@@ -170,15 +170,15 @@ def address_of(tag: JournalTag) -> bytes:
 
 def at_desk(
     scenario: Callable[[Any], Any],
-    tags: list[JournalTag],
+    tags: list[JournalTag] | None = None,
     timeout_s: float = 20.0,
-    desk_type: type[Desk] = Desk,
+    desk_type: Callable[..., Desk] = Desk,
     **options: Any,
 ) -> None:
     """`scenario(desk)` while its hub runs."""
 
     async def main() -> None:
-        desk = desk_type(tags, **options)
+        desk = desk_type(tags=tags or [], **options)
         writer = asyncio.create_task(desk.hub.spool.run())
         courier = asyncio.create_task(desk.courier.run())
         try:

@@ -196,6 +196,7 @@ class Courier:
     async def _assess(self) -> None:
         """Find out what visits to the tags that have called would be good for."""
         calls, self._new = list(self._new.values()), {}
+        fetched = {call.tag_id: self._fetched.get(call.tag_id, []) for call in calls}  # may be committed meanwhile
         try:
             async with asyncio.timeout(ASSESS_TIMEOUT_S):
                 states = await asyncio.gather(*(self._host.spool.seen(call.tag_id) for call in calls))
@@ -204,6 +205,8 @@ class Courier:
         for call, seen in zip(calls, states, strict=True):
             if seen is None:
                 continue
+            for first, last in fetched[call.tag_id]:
+                seen.fill(first, last)
             missing = [] if self._paused else self._missing(call.tag_id, seen)
             errands, orders = self._host.spool.errands, self.mailbox.waiting(call.tag_id)
             other = not self._paused and errands.adopting_below(call.tag_id) is not None

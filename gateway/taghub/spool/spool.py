@@ -83,8 +83,7 @@ class Spool:
         self._refused: set[int] = set()
         self._filled: list[tuple[int, int, int]] = []
         self._reopened: list[tuple[int, int, int]] = []
-        self._given = self._saved = 0  # calls that gave something to commit, and those whose is committed
-        self._committed = asyncio.Event()
+        self._committing = NO_ROWS  # samples on their way to the disk
         self._untold: set[int] = set()  # batches of the backlog that `history_committed` has to tell
         self._live_accepted = self._live_batched = loaded.live_batched
         self._live_accepted += len(loaded.open)
@@ -113,14 +112,12 @@ class Spool:
 
     def accept(self, samples: Rows) -> None:
         """New samples; `samples_committed` follows."""
-        self._given += 1
         self._samples.append(samples)
         self._live_accepted += count_live(samples)
         self._wake.set()
 
     def add(self, batches: list[ClosedBatch]) -> None:
         """Batches of samples that were accepted, in the order of their acceptance within each lane."""
-        self._given += 1
         for batch in batches:
             self._batches[batch.sequence] = batch
             if batch.lane == LANE_LIVE:
@@ -141,17 +138,18 @@ class Spool:
         """What a courier has learnt, see Notes; also after a change of `errands`."""
         self._filled += filled
         self._reopened += reopened
-        self._given += 1
         self._wake.set()
 
     async def seen(self, tag_id: int) -> Seen | None:
-        """What has arrived from a tag, and what is missing, once all that was given so far is committed; None where
-        nothing ever did."""
-        given = self._given
-        while self._saved < given:
-            self._committed.clear()
-            await self._committed.wait()
-        return await self._in_thread(self._store.seen, tag_id)
+        """What has arrived from a tag, and what is missing: as of the last commit, and with the samples that are on
+        their way into the next one. None where nothing ever did."""
+        pending = joined([NO_ROWS, self._committing, *self._samples])
+        seen: Seen | None = await self._in_thread(self._store.seen, tag_id)
+        for counter in pending["counter"][pending["tag_id"] == tag_id].tolist():
+            if seen is None:
+                seen = Seen(counter)
+            seen.add(counter)
+        return seen
 
     def next_to_send(self, now_s: float, alarms_only: bool = False) -> ClosedBatch | None:
         """The next batch to publish, see Outbox."""
@@ -237,9 +235,8 @@ class Spool:
         batches, self._batches = self._batches, {}
         acknowledged, self._acknowledged = self._acknowledged, set()
         refused, self._refused = self._refused, set()
-        given, notes = self._given, self._take_notes()
+        notes = self._take_notes()
         if not (len(samples) or batches or acknowledged or refused or any(notes) or checkpoint or self._rebase):
-            self._now_saved(given)
             return
         known = self._events.known()
         live_from = self._live_accepted - count_live(samples)
@@ -258,6 +255,7 @@ class Spool:
             [key for batch in batches.values() if batch.lane == LANE_BACKLOG for key in sample_keys(batch)],
             notes,
         )
+        self._committing = samples
         try:
             dropped = await self._in_thread(self._store.commit, commit)
         except (StoreError, StoreDamagedError) as error:
@@ -276,10 +274,11 @@ class Spool:
                 raise
             self._failed(str(error))
             return
+        finally:
+            self._committing = NO_ROWS
         if self.failing:
             _logger.warning("the spool can be written again")
         self.failing, self._rebase = "", False
-        self._now_saved(given)
         self._events.samples_committed(samples)
         history = [batch for number, batch in batches.items() if number in self._untold]
         if history:
@@ -295,10 +294,6 @@ class Spool:
         reopened, self._reopened = self._reopened, []
         rows: list[Row] = self.errands.take_changed() if self.errands.has_changed else []
         return Notes(filled, reopened, rows)
-
-    def _now_saved(self, given: int) -> None:
-        self._saved = max(self._saved, given)
-        self._committed.set()
 
     async def _refill(self) -> None:
         if not self.outbox.wants_more or not self._more_stored() or self.failing:
