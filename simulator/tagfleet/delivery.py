@@ -6,7 +6,7 @@ import numpy as np
 
 from tagfleet.world.noise import Ints
 from tagwire import fields
-from tagwire.batch import Batch
+from tagwire.batch import FLAG_ALARM, Batch
 from tagwire.bulk import NOT_AVAILABLE, CodeColumns, ReadingColumns, from_codes
 
 
@@ -35,6 +35,5 @@ def delivery_of(batch: Batch) -> Delivery:
         quality,
     )
     full_time_s = np.where(quality == fields.TIME_UNKNOWN, NOT_AVAILABLE, time_s)
-    return Delivery(
-        columns["tag"], columns["counter"], from_codes(codes)._replace(time_s=full_time_s), 4 * columns["rssi"] + 2
-    )
+    readings = from_codes(codes, columns["flags"] & FLAG_ALARM != 0)
+    return Delivery(columns["tag"], columns["counter"], readings._replace(time_s=full_time_s), 4 * columns["rssi"] + 2)

@@ -8,16 +8,28 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tagfleet.alarms import NO_ALARM, Alarms, limits_of
 from tagfleet.journals import Journals
 from tagfleet.sensing import sense
 from tagfleet.world.noise import Floats, Ints, uniform
 from tagfleet.world.world import World
-from tagwire.beacon import BEACON_BYTES
-from tagwire.bulk import Bytes2D, ReadingColumns, advertisements, pack_bodies, seal_beacons, to_codes
+from tagwire.beacon import BEACON_BYTES, EPOCH_S, KIND_ALARM, KIND_SAMPLE
+from tagwire.bulk import (
+    Bytes2D,
+    CodeColumns,
+    ReadingColumns,
+    advertisements,
+    from_codes,
+    pack_bodies,
+    private_names,
+    seal_beacons,
+    to_codes,
+    with_reasons,
+)
 from tagwire.counter import make_counter
 from tagwire.fields import TIME_STEP_S, TIME_UNKNOWN
 from tagwire.history import Record
-from tagwire.keys import beacon_key
+from tagwire.keys import beacon_key, id_key
 from tagwire.provision import Provision
 
 INTERVAL_JITTER = 0.05  # of the interval, either way: a sleeping tag's RC oscillator
@@ -48,7 +60,8 @@ class Flock:
     """Tags that take a sample each `interval_s`, each at its own phase, the first one within `interval_s` of `start_s`.
 
     Tag i of the flock is tag `first_index + i` of the world. alter: for sensors that fail. journals: what hubs have
-    settled, which beacons then hint at; None: nobody connects to these tags, and they hint at nothing.
+    settled, which beacons then hint at; None: nobody connects to these tags, and they hint at nothing. The first
+    provision's settings hold for all: `private_ids`, and the limits whose passing makes an alarm (see `alarms`).
     """
 
     def __init__(
@@ -65,6 +78,13 @@ class Flock:
         self._alter = alter
         self.tag_ids = np.array([p.tag_id for p in provisions], np.int64)
         self.keys = [beacon_key(p.root_key, p.generation) for p in provisions]
+        settings = provisions[0].settings if provisions else {}
+        private = settings.get("private_ids") is True
+        self._id_keys = [id_key(p.root_key, p.generation) for p in provisions] if private else None
+        self._names = np.zeros(len(provisions), np.uint32) if private else None
+        limits = limits_of(settings)
+        self._alarms = None if limits is None else Alarms(limits, len(provisions))
+        self._reasons_of: tuple[int, Ints] = (-1, np.empty(0, np.int64))  # of the tag whose journal was read last
         self._first_counters = np.array([make_counter(p.generation, 0) for p in provisions], np.int64)
         self._company_id = provisions[0].company_id if provisions else 0xFFFF
         self._world = world
@@ -111,6 +131,12 @@ class Flock:
         latest_s = float(self._due(np.array([tag]), np.array([made - 1]))[0])
         return self.journals.window_is_open(tag, t_s - latest_s, self._interval_s)
 
+    def tag_called(self, name: int) -> int | None:
+        """The tag (its index) whose latest beacon bore these 4 bytes as its id."""
+        names = self.tag_ids if self._names is None else self._names
+        found = np.flatnonzero(names == name)
+        return int(found[0]) if len(found) else None
+
     def world_tag(self, tag: int) -> int:
         """The tag's index in the world."""
         return int(self._world_index[tag])
@@ -121,10 +147,26 @@ class Flock:
         tags = np.full(len(sequences), tag)
         readings = self._readings(tags, sequences, self._due(tags, sequences))
         codes = to_codes(readings)
+        alarms = np.zeros(len(sequences), np.bool_)
+        if self._alarms is not None:
+            reasons = self._all_reasons(tag, last, self._alarms)[first : last + 1]
+            alarms = reasons != NO_ALARM
+            codes, _ = _with_reasons(codes, reasons)
         known = codes.time_quality != TIME_UNKNOWN
         time_4s = np.where(known, (readings.time_s + TIME_STEP_S // 2) // TIME_STEP_S, 0)
-        columns = (self._first_counters[tags] + sequences, time_4s, *codes[:7], codes.time_quality)
-        return [Record._make((*row, False)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+        columns = (self._first_counters[tags] + sequences, time_4s, *codes[:7], codes.time_quality, alarms)
+        return [Record._make(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+    def _all_reasons(self, tag: int, last: int, alarms: Alarms) -> Ints:
+        """Why each of a tag's samples is an alarm, from its first one on."""
+        who, reasons = self._reasons_of
+        if who != tag or len(reasons) <= last:
+            sequences = np.arange(self.made(tag))
+            tags = np.full(len(sequences), tag)
+            codes = to_codes(self._readings(tags, sequences, self._due(tags, sequences)))
+            reasons = alarms.reasons_from_the_first(codes)
+            self._reasons_of = tag, reasons
+        return reasons
 
     def _due(self, tags: Ints, sequences: Ints) -> Floats:
         """When each of `tags` takes the sample of that sequence."""
@@ -139,9 +181,16 @@ class Flock:
 
     def _samples(self, tags: Ints, sequences: Ints, t_s: Floats) -> Samples:
         readings = self._readings(tags, sequences, t_s)
+        codes = to_codes(readings)
+        kinds: Ints | int = KIND_SAMPLE
+        if self._alarms is not None:
+            reasons = self._alarms.judge(tags, codes)
+            kinds = np.where(reasons == NO_ALARM, KIND_SAMPLE, KIND_ALARM)
+            codes, cells = _with_reasons(codes, reasons)
+            readings = _in_cells(readings, cells, reasons != NO_ALARM)
         counters = self._first_counters[tags] + sequences
         hints = 0 if self.journals is None else self.journals.hints(tags, sequences)
-        beacons = self._sealed(tags, counters, readings, hints)
+        beacons = self._sealed(tags, counters, codes, kinds, hints, t_s)
         return Samples(
             tags,
             self.tag_ids[tags],
@@ -153,9 +202,38 @@ class Flock:
             self._world_index[tags],
         )
 
-    def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns, hints: Ints | int) -> Bytes2D:
+    def _sealed(
+        self, tags: Ints, counters: Ints, codes: CodeColumns, kinds: Ints | int, hints: Ints | int, t_s: Floats
+    ) -> Bytes2D:
         keys = [self.keys[tag] for tag in tags.tolist()]
-        return seal_beacons(keys, self.tag_ids[tags], counters, pack_bodies(to_codes(readings)), hints)
+        bodies = pack_bodies(codes)
+        if self._id_keys is None or self._names is None:
+            return seal_beacons(keys, self.tag_ids[tags], counters, bodies, hints, kinds)
+        epochs = t_s.astype(np.int64) // EPOCH_S
+        names = private_names([self._id_keys[tag] for tag in tags.tolist()], epochs)
+        self._names[tags] = np.ascontiguousarray(names[:, :4]).view("<u4").ravel()
+        return seal_beacons(keys, self.tag_ids[tags], counters, bodies, hints, kinds, names, epochs)
+
+
+def _with_reasons(codes: CodeColumns, reasons: Ints) -> tuple[CodeColumns, ReadingColumns]:
+    """The codes with those of alarms in their places, and what they all say."""
+    alarms = reasons != NO_ALARM
+    told = with_reasons(codes, np.where(alarms, reasons, 0))
+    mixed = codes._replace(
+        latitude=np.where(alarms, told.latitude, codes.latitude),
+        longitude=np.where(alarms, told.longitude, codes.longitude),
+    )
+    return mixed, from_codes(mixed, alarms)
+
+
+def _in_cells(
+    readings: ReadingColumns, said: ReadingColumns, alarms: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+) -> ReadingColumns:
+    """What a delivered value is to be held against: of an alarm the middle of its cell, as no more of it is sent."""
+    return readings._replace(
+        latitude_e7=np.where(alarms, said.latitude_e7, readings.latitude_e7),
+        longitude_e7=np.where(alarms, said.longitude_e7, readings.longitude_e7),
+    )
 
 
 class UnsealedFlock(Flock):
@@ -176,5 +254,7 @@ class UnsealedFlock(Flock):
         self._sequences = np.zeros(len(tag_ids), np.int64)
         self._due_s = self._due(np.arange(len(tag_ids), dtype=np.int64), self._sequences)
 
-    def _sealed(self, tags: Ints, counters: Ints, readings: ReadingColumns, hints: Ints | int) -> Bytes2D:
+    def _sealed(
+        self, tags: Ints, counters: Ints, codes: CodeColumns, kinds: Ints | int, hints: Ints | int, t_s: Floats
+    ) -> Bytes2D:
         return np.zeros((len(tags), BEACON_BYTES), np.uint8)

@@ -70,7 +70,6 @@ class FlockLinks:
         self._hub_of_place = hub_of_place
         self._settings = settings or LinkSettings()
         self._alive = alive
-        self._order = np.argsort(flock.tag_ids, kind="stable")
         self._links: dict[bytes, _Link] = {}
         self._commands: dict[int, CommandReceiver] = {}  # of tags that were connected to
         self._reopened_us: dict[int, int] = {}  # until when a tag listens after a session
@@ -198,11 +197,7 @@ class FlockLinks:
 
     def _tag_at(self, address: bytes) -> int | None:
         """Whose address it is. An address begins with what the tag calls itself."""
-        tag_id = int.from_bytes(address[:4], "little")
-        at = int(np.searchsorted(self._flock.tag_ids, tag_id, sorter=self._order))
-        if at == len(self._order) or self._flock.tag_ids[self._order[at]] != tag_id:
-            return None
-        return int(self._order[at])
+        return self._flock.tag_called(int.from_bytes(address[:4], "little"))
 
     def _in_reach(self, tag: int, hub: int, now_us: int) -> bool:
         t_s = now_us / 1e6

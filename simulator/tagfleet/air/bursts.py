@@ -63,7 +63,7 @@ def first_bursts(samples: Samples) -> Bursts:
         samples.counters,
         np.zeros(len(samples.tags), np.int64),
         samples.t_us,
-        addresses(samples.tag_ids),
+        addresses(np.ascontiguousarray(samples.beacons[:, 1:5]).view("<u4").ravel()),  # they change with private ids
         samples.adv_data,
     )
 
