@@ -5,7 +5,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from tagfleet.ledger.classes import CLASSES, LOST, MEANINGS
-from tagfleet.runner import Result
+from tagfleet.result import Result
 from tagfleet.scenario.quantities import duration_text
 
 

@@ -5,19 +5,19 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tagfleet import fault_schedule
 from tagfleet.broker import Broker, BrokerFailed, choose
-from tagfleet.fault_schedule import ENDS_OF_OUTAGES, Action
+from tagfleet.fault_schedule import Action
 from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures
 from tagfleet.hci_flock import HciFlock
-from tagfleet.ledger import Account, Ledger, LedgerFull
+from tagfleet.ledger import Ledger, LedgerFull
 from tagfleet.machine import peak_memory_bytes
 from tagfleet.oracle import NonceReuse
+from tagfleet.outages import Outages
 from tagfleet.pace import Pace
+from tagfleet.result import Result, judge_schedule
 from tagfleet.run_consumer import RunConsumer
 from tagfleet.scenario import Scenario
 from tagfleet.scenario.quantities import duration_text
@@ -45,9 +45,6 @@ SETTLED_S = 4.0  # nothing more has come for so long
 TAIL_S = 1.0  # of the run's own time: bursts that have begun
 HOPELESS_LAGS = 15  # so many times the allowed lag: no use in going on
 
-OK, MISSED, VOID, BROKEN = 0, 1, 3, 4
-"""Exit codes: everything held; an objective missed; the generator fell behind; a part could not be started or ended."""
-
 
 class RunView(Protocol):
     """Where a run is shown."""
@@ -57,37 +54,6 @@ class RunView(Protocol):
 
     def say(self, text: str) -> None:
         """One line for the person who waits."""
-
-
-@dataclass
-class Result:
-    """How a run ended. failure: why it ended early, empty where it did not; void: why its figures mean nothing."""
-
-    scenario: Scenario
-    name: str
-    figures: RunFigures
-    account: Account
-    checks: list[Check] = field(default_factory=list)
-    void: str = ""
-    failure: str = ""
-    stopped: bool = False
-    recovery_s: float | None = None
-    worst_lag_s: float = 0.0
-    rate_per_s: float = 0.0
-    hub_cpu: float | None = None
-    peak_rss_bytes: int = 0
-    twins: dict[int, tuple[int, int]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """For a script."""
-        if self.failure:
-            return BROKEN
-        if self.void:
-            return VOID
-        return OK if all(check.good for check in self.checks) else MISSED
 
 
 class Run:
@@ -110,11 +76,7 @@ class Run:
         self._stops = 0
         self._log: list[str] = []
         self._shown_s = 0.0
-        self._outages = 0
-        self._links_away: dict[int, int] = {}
-        self._recovering: tuple[float, int] | None = None  # since when (monotonic), and of what was made before
-        self._recovery_s: float | None = None
-        self._outage_over_s = 0.0
+        self._outages: Outages
         self._cast: Cast
         self._target: Target
         self._broker: Broker
@@ -181,6 +143,7 @@ class Run:
         self._target = target_of(scenario, self._cast, address, self._start_us, folder, hci)
         if scenario.hubs.target != "hci":
             self._traffic = traffic_of(scenario, self._cast, self._start_us, self._target.traced)
+        self._outages = Outages(self._target, self._broker)
         await stack.enter_async_context(self._target)
         topics = [f"tags/v1/{scenario.hubs.site if self._target.traced else '+'}/+/{kind}" for kind in _KINDS]
         mqtt = scenario.broker.mqtt(*address)
@@ -274,29 +237,22 @@ class Run:
             return False
         self._shown_s = now_s
         self._target.check()
-        if not self._outages:
+        if not self._outages.going_on:
             self._broker.check()
         self._watch_recovery(now_s)
         self._refresh(now_s)
         view.show(self.figures)
         lost_s = self._subscriber.lost_s
-        if lost_s is not None and not self._broker_comes_back(moment_s):
-            away_s = now_s - max(lost_s, self._outage_over_s)
+        if lost_s is not None and not self._outages.will_end(self._cast.schedule, moment_s):
+            away_s = now_s - max(lost_s, self._outages.over_s)
             if away_s > BROKER_GONE_S:
                 raise BrokerFailed(f"the broker has been away for {away_s:.0f} s: the run ends here")
         return self._pace.worst_lag_s > HOPELESS_LAGS * self.scenario.run.lag_max
 
-    def _broker_comes_back(self, moment_s: float) -> bool:
-        """Whether the scenario is in an outage that it will end."""
-        ends = (fault_schedule.BROKER_START, fault_schedule.JOIN)
-        return bool(self._outages) and any(
-            action.do in ends and action.moment_s > moment_s for action in self._cast.schedule
-        )
-
     async def _wait_for_consumer(self, view: RunView) -> None:
         """Without a schedule nothing but this bounds what is on its way."""
         ledger = self._cast.ledger
-        while not self._stops and not self._outages:
+        while not self._stops and not self._outages.going_on:
             on_way = (ledger.accepted_count if self._target.traced else ledger.reported_count) - ledger.arrived_count
             if on_way <= PENDING_MAX:
                 return
@@ -306,53 +262,22 @@ class Run:
 
     async def _act(self, action: Action, view: RunView) -> None:
         started_s = time.monotonic()
-        self._log.append(f"{duration_text(action.moment_s)}: {action.text}")
-        self.figures.events.append(self._log[-1])
-        view.say(self._log[-1])
-        target, hubs = self._target, action.hubs
-        match action.do:
-            case fault_schedule.CUT | fault_schedule.SILENCE:
-                self._outages += 1
-                new = [hub for hub in hubs if not self._links_away.get(hub)]
-                for hub in hubs:
-                    self._links_away[hub] = self._links_away.get(hub, 0) + 1
-                await target.cut(new, action.do == fault_schedule.SILENCE)
-            case fault_schedule.JOIN:
-                self._outages -= 1
-                for hub in hubs:
-                    self._links_away[hub] -= 1
-                await target.join([hub for hub in hubs if not self._links_away[hub]])
-            case fault_schedule.CRASH:
-                self._traffic.off |= set(hubs)
-                await target.crash(hubs)
-            case fault_schedule.START:
-                await target.start(hubs)
-                self._traffic.off -= set(hubs)
-            case fault_schedule.CLOCK:
-                await target.set_clock(hubs, action.skew_us)
-            case fault_schedule.BROKER_STOP | fault_schedule.BROKER_KILL:
-                self._outages += 1
-                await self._broker.stop(kill=action.do == fault_schedule.BROKER_KILL)
-            case fault_schedule.BROKER_START:
-                await self._broker.start()
-                self._outages -= 1
-        now_s = time.monotonic()
-        if action.do in ENDS_OF_OUTAGES:
-            self._outage_over_s = now_s
-            self._recovering = now_s, self._start_us + round(action.moment_s * 1e6)
-            self._recovery_s = math.inf
-        self._pace.blocked(now_s - started_s)
+        text = f"{duration_text(action.moment_s)}: {action.text}"
+        self._note(text)
+        view.say(text)
+        await self._outages.act(action, self._traffic.off, self._start_us)
+        self._pace.blocked(time.monotonic() - started_s)
 
     def _watch_recovery(self, now_s: float) -> None:
-        if self._recovering is None or self._outages:
-            return
-        since_s, made_before_us = self._recovering
-        if not self._cast.ledger.missing(made_before_us, self._target.traced):
-            self._recovery_s = now_s - since_s
-            self._recovering = None
-            text = f"recovered: all that was made before has arrived {self._recovery_s:.1f} s after"
-            self._log.append(text)
-            self.figures.events.append(text)
+        took_s = self._outages.recovered(
+            now_s, lambda until_us: self._cast.ledger.missing(until_us, self._target.traced)
+        )
+        if took_s is not None:
+            self._note(f"recovered: all that was made before has arrived {took_s:.1f} s after")
+
+    def _note(self, text: str) -> None:
+        self._log.append(text)
+        self.figures.events.append(text)
 
     # The end.
 
@@ -397,7 +322,7 @@ class Run:
             done_s = None if not complete else done_s or now_s
             if done_s is not None and now_s - done_s > AFTERMATH_S:
                 return
-            if now_s - started_s > drain_s or (quiet and not waits and not self._outages):
+            if now_s - started_s > drain_s or (quiet and not waits and not self._outages.going_on):
                 return
 
     async def _end(self, failure: str) -> str:
@@ -452,13 +377,13 @@ class Run:
         self._refresh(time.monotonic())
         account = ledger.account()
         result = Result(self.scenario, self._name, figures, account, failure=failure, stopped=self._stops > 0)
-        result.recovery_s = self._recovery_s
+        result.recovery_s = self._outages.recovery_s
         spent_s = max((self._ended_s or time.monotonic()) - self._started_s, 1e-3)
         result.rate_per_s = ledger.arrived_count / spent_s
         result.hub_cpu = cpu_s / spent_s if cpu_s is not None else None
         result.peak_rss_bytes = peak_memory_bytes()
-        self._judge_schedule(result)
-        measured = Measured(account, ledger.latency, result.rate_per_s, result.hub_cpu, self._recovery_s)
+        judge_schedule(result, self._pace)
+        measured = Measured(account, ledger.latency, result.rate_per_s, result.hub_cpu, result.recovery_s)
         result.checks = [*result.checks, *checks(self.scenario.slo, measured)]
         if not account.delivered:
             result.checks.insert(0, Check("delivered", False, "no sample was delivered"))
@@ -483,19 +408,6 @@ class Run:
         figures.phase = ENDED
         view.show(figures)
         return result
-
-    def _judge_schedule(self, result: Result) -> None:
-        pace, limit_s = self._pace, self.scenario.run.lag_max
-        result.worst_lag_s = pace.worst_lag_s
-        if pace.worst_lag_s > limit_s:
-            result.void = (
-                f"the GENERATOR fell {pace.worst_lag_s:.1f} s behind its schedule (allowed: {duration_text(limit_s)}). "
-                "This machine cannot make so many samples in this time: what was measured says nothing about hubs or "
-                "broker. Fewer tags, a longer interval, less compression, or a faster machine"
-            )
-        if not pace.free and pace.slipped_s > limit_s + 0.1 * self.scenario.run.duration / self.scenario.run.time:
-            said = f"hubs took nothing in for {pace.slipped_s:.1f} s in all: they cannot keep up with this load"
-            result.checks.append(Check("keeps_up", False, said))
 
 
 _KINDS = ("samples", "backlog")

@@ -18,7 +18,8 @@ import pytest
 from tagfleet import runner
 from tagfleet.figures import RunFigures
 from tagfleet.ledger.rows import read_rows
-from tagfleet.runner import Result, Run
+from tagfleet.result import BROKEN, MISSED, VOID, Result
+from tagfleet.runner import Run
 from tagfleet.scenario.errors import ScenarioError
 from tagfleet.scenario.library import parse
 from tagfleet.twin import interpreter_available
@@ -132,7 +133,7 @@ def test_broker_that_dies_for_good_ends_the_run_with_its_account(
         fault=[{"kind": "broker_outage", "at": "4 s", "how": "kill"}],
         broker={"start": "mosquitto"},
     )
-    assert result.exit_code == runner.BROKEN
+    assert result.exit_code == BROKEN
     assert "the broker has been away" in result.failure
     assert result.figures.moment_s < 60
     assert_accounted_for(result)
@@ -163,7 +164,7 @@ def test_generator_that_falls_behind_voids_the_run(tmp_path: Path) -> None:
         tags={"count": 20_000, "interval": "60 s"},
         hubs={"count": 2, "target": "batches", "batch_age": "60 s"},
     )
-    assert result.exit_code == runner.VOID
+    assert result.exit_code == VOID
     assert "the GENERATOR fell" in result.void
     assert_accounted_for(result)
 
@@ -172,7 +173,7 @@ def test_objective_that_is_missed_decides_the_exit_code(tmp_path: Path) -> None:
     result = run(
         tmp_path, air={"model": "plain", "received_share": "10 %"}, slo={"radio": "1 %", "latency_p50": "1 ms"}
     )
-    assert result.exit_code == runner.MISSED
+    assert result.exit_code == MISSED
     assert {check.name for check in result.checks if not check.good} == {"radio", "latency_p50"}
     assert_accounted_for(result)
 
@@ -330,7 +331,7 @@ def test_broker_that_is_not_there_is_exit_code_4(tmp_path: Path, free_port: Call
     process = started(tmp_path, "first", "--set", "fault=[]", "--broker", f"127.0.0.1:{free_port()}", "--json")
     started_s = time.monotonic()
     out, _ = process.communicate(timeout=SHARED_MACHINE_S)
-    assert process.returncode == runner.BROKEN
+    assert process.returncode == BROKEN
     assert "no MQTT broker on 127.0.0.1" in json.loads(out)["failure"]
     assert time.monotonic() - started_s < 90
 

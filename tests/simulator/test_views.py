@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tagfleet.ledger import CLASSES, Account, Histogram, Verdict
-from tagfleet.ledger.ledger import Duplicates
+from tagfleet.ledger import CLASSES, Account, Duplicates, Histogram, Verdict
 from tagfleet.live import screen
 from tagfleet.progress import RUNNING, Latest, Progress
 from tagfleet.summary import json_line, text

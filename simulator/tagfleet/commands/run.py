@@ -17,9 +17,10 @@ from tagfleet.commands.scenarios import fail
 from tagfleet.machine import free_memory_bytes
 from tagfleet.output import OutputLost, give_up, tell
 from tagfleet.report import json_line, junit, text
+from tagfleet.result import Result
 from tagfleet.run_folder import FolderUnusable, last_folder, run_folder
 from tagfleet.run_view import LinesView, ScreenView
-from tagfleet.runner import Result, Run
+from tagfleet.runner import Run
 from tagfleet.scenario import Scenario, ScenarioError, find, read
 from tagfleet.scenario.errors import Problem
 from tagfleet.scenario.estimate import estimate, lines, too_much

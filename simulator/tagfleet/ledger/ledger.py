@@ -5,10 +5,9 @@ microseconds of this machine. Events may come in any order (a trace lags behind 
 """
 
 import contextlib
-from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,24 +15,20 @@ from numpy.typing import ArrayLike
 
 from tagfleet.fidelity import wrong_fields
 from tagfleet.ledger import classes
-from tagfleet.ledger.classes import CLASSES, LOST, NOTHING, Verdict, add, classify, verdict
+from tagfleet.ledger.account import EXAMPLES, Account, counted, identity, pieces
+from tagfleet.ledger.duplicates import PAIRS_MAX, Duplicates, Senders
 from tagfleet.ledger.latency import Histogram
-from tagfleet.ledger.rows import NOBODY, Rows, Tags, write_head
+from tagfleet.ledger.rows import Rows, Tags, write_head
+from tagfleet.ledger.values import narrowed, truth_of
 from tagfleet.world.noise import Ints
 from tagwire.bulk import NOT_AVAILABLE, ReadingColumns
 from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
 
-EXAMPLES = 5  # per class, for the report
 _EARLY_MAX = 10_000
-_PAIRS_MAX = 5_000_000
-_BATCHES_MAX = 200_000
 _STRANGERS_MAX = 10_000
-_SCAN_ROWS = 1 << 20
 _AHEAD = 1_024  # sequences beyond the room there is, that something may be heard of before it is made
 
-_NARROW = ("latitude_e7", "longitude_e7", "temperature_mc", "humidity_mpct", "battery_mv")
 _TIMES = ("time_s", "time_quality")
-_NARROW_NA = int(np.iinfo(np.int32).min)
 _STATE_OF_EVENT = {
     HEARD: classes.HEARD,
     ACCEPTED: classes.HEARD | classes.ACCEPTED,
@@ -42,53 +37,6 @@ _STATE_OF_EVENT = {
 }
 
 Index = npt.NDArray[np.intp]
-
-
-class Duplicates(NamedTuple):
-    """Arrivals of a sample beyond its first. other_hub: another hub heard it too. redelivered: the same batch came
-    twice, as MQTT's QoS 1 may. resent: a hub put it into two batches, which it never should."""
-
-    other_hub: int = 0
-    redelivered: int = 0
-    resent: int = 0
-
-
-class Account(NamedTuple):
-    """The sums of a ledger: `verdict` counts every sample made once."""
-
-    verdict: Verdict
-    reported: int
-    accepted: int  # by hubs, as their traces say
-    acknowledged: int  # by the broker, as hubs' traces say
-    duplicates: Duplicates
-    latency: Histogram
-    """From a sample's first radio report to its first arrival."""
-    examples: dict[str, list[str]]
-
-    @property
-    def made(self) -> int:
-        return self.verdict.made
-
-    @property
-    def delivered(self) -> int:
-        return self.verdict.of(*classes.GOOD)
-
-    @property
-    def wrong(self) -> int:
-        """With another value, of a clone, or never made at all."""
-        return self.verdict.of("wrong", "cloned") + self.verdict.never_made
-
-    @property
-    def lost(self) -> int:
-        return self.verdict.of(*LOST)
-
-    @property
-    def unheard(self) -> int:
-        return self.verdict.of("radio", "battery")
-
-    @property
-    def duplicated(self) -> int:
-        return sum(self.duplicates)
 
 
 class Ledger:
@@ -117,7 +65,6 @@ class Ledger:
         self.acknowledged_count = 0
         self.arrived_count = 0  # samples, each once
         self.wrong_count = 0
-        self.duplicates = Duplicates()
         self._rows = Rows(tags, depth, folder)
         self._folder = folder
         self._start_us, self._start_real_us = start_us, start_real_us
@@ -128,8 +75,7 @@ class Ledger:
         self._early_left = _EARLY_MAX
         self._clones: dict[int, tuple[int, ...]] = {}
         self._reporters: set[int] = set()  # row << 16 | hub, of hubs beyond a row's first
-        self._senders: set[int] = set()
-        self._batches: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._senders = Senders()
         self._strangers: set[tuple[int, int]] = set()
         self._wrong_examples: list[str] = []
 
@@ -147,6 +93,11 @@ class Ledger:
     def begin(self, start_real_us: int) -> None:
         """The run begins now, and nothing has happened before."""
         self._start_real_us = start_real_us
+
+    @property
+    def duplicates(self) -> Duplicates:
+        """Arrivals beyond the first, so far."""
+        return self._senders.duplicates
 
     @property
     def pending(self) -> int:
@@ -169,7 +120,7 @@ class Ledger:
         rows = self._rows.array
         new = rows["state"][index] & classes.MADE == 0
         first = index[new]
-        values = self._narrowed(readings)
+        values = narrowed(readings, self._start_s)
         for name, column in values.items():
             rows[name][first] = column[new]
         rows["made_ms"][first] = np.clip((t_us[new] - self._start_us) // 1000, 0, 0xFFFFFFFF)
@@ -228,7 +179,7 @@ class Ledger:
         again = ~new & (rows["hub"][index] != hub)
         for row, other in zip(index[again].tolist(), hub[again].tolist(), strict=True):
             pair = row << 16 | other
-            if pair not in self._reporters and len(self._reporters) < _PAIRS_MAX:
+            if pair not in self._reporters and len(self._reporters) < PAIRS_MAX:
                 self._reporters.add(pair)
                 rows["hubs"][row] = min(255, int(rows["hubs"][row]) + 1)
 
@@ -266,7 +217,7 @@ class Ledger:
     ) -> None:
         """One batch of a hub reached the consumer at `t_us`. sequence: its number, -1 where it has none.
         certain_clock: whether the batch says that the hub knew the time."""
-        repeated = sequence >= 0 and self._seen_batch(hub, sequence)
+        repeated = sequence >= 0 and self._senders.seen_batch(hub, sequence)
         index, known = self._find(tag_ids, counters)
         if not known.all():
             self._meet(tag_ids[~known], counters[~known], "never made")
@@ -279,7 +230,7 @@ class Ledger:
         once = np.zeros(len(index), bool)
         once[firsts] = True  # the others are in this batch twice
         first = once & (rows["arrivals"][index] == 0)
-        self._count_duplicates(index[~first], hub, repeated)
+        self._senders.count(rows, index[~first], hub, repeated)
         fresh = index[first]
         bits = classes.ARRIVED | (classes.RECOVERED if backlog else 0)
         rows["state"][fresh] |= bits
@@ -327,28 +278,23 @@ class Ledger:
         limit = max(0, (made_before_us - self._start_us) // 1000)
         bits = classes.MADE | (classes.ACCEPTED if accepted else classes.REPORTED)
         count = 0
-        for _, rows in self._scan(None):
+        for _, rows in pieces(self._rows.array, self._used, max(1, len(self.tags.ids)), None):
             waits = rows["state"] & (bits | classes.ARRIVED) == bits
             count += int((waits & (rows["made_ms"] < limit)).sum())
         return count
 
     def account(self, tag_ids: Iterable[int] | None = None) -> Account:
         """The verdict on every sample, over all tags or over some."""
-        total, examples = NOTHING, {name: list[str]() for name in CLASSES}
-        chosen = None if tag_ids is None else self._columns_of(tag_ids)
-        for offset, rows in self._scan(chosen):
-            total = add(total, verdict(rows["state"]))
-            found = classify(rows["state"])
-            for number, name in enumerate(CLASSES):
-                room = EXAMPLES - len(examples[name])
-                if room and total.counts[name]:
-                    for row in np.flatnonzero(found == number)[:room].tolist():
-                        examples[name].append(self._name(offset(row)))
-        examples["wrong"] = self._wrong_examples or examples["wrong"]
+        rows, columns = self._rows, None
         if tag_ids is not None:
+            columns = np.flatnonzero(np.isin(self.tags.ids, np.array(list(tag_ids), np.int64)))
+        total, examples = counted(rows.array, self._used, rows.tags, columns)
+        examples["wrong"] = self._wrong_examples or examples["wrong"]
+        if columns is not None:
             return Account(total, 0, 0, 0, Duplicates(), Histogram(), examples)
         total = total._replace(never_made=total.never_made + len(self._strangers))
-        examples["wrong"] += [f"tag {tag} counter {counter}: never made" for tag, counter in [*self._strangers][:5]]
+        strangers = sorted(self._strangers)[:EXAMPLES]
+        examples["wrong"] += [f"tag {tag} counter {counter}: never made" for tag, counter in strangers]
         return Account(
             total,
             self.reported_count,
@@ -380,8 +326,7 @@ class Ledger:
             return
         pairs = np.fromiter(self._reporters, np.int64, len(self._reporters))
         np.save(self._folder / "ledger.reporters.npy", np.sort(pairs))
-        senders = np.fromiter(self._senders, np.int64, len(self._senders))
-        np.save(self._folder / "ledger.senders.npy", np.sort(senders))
+        np.save(self._folder / "ledger.senders.npy", self._senders.pairs())
         times = {"start_us": self._start_us, "start_real_us": self._start_real_us}
         write_head(self._folder, head | times | {"wrong": self._wrong_examples})
 
@@ -418,33 +363,9 @@ class Ledger:
         """Unix microseconds as the rows hold them: never 0."""
         return np.clip((np.asarray(t_us, np.int64) - self._start_real_us) // 100 + 1, 1, 0xFFFFFFFF)
 
-    def _narrowed(self, readings: ReadingColumns) -> dict[str, Ints]:
-        values: dict[str, Ints] = {}
-        for name, column in zip(ReadingColumns._fields, readings, strict=True):
-            column = np.asarray(column, np.int64)
-            if name == "time_s":
-                column = np.where(
-                    column == NOT_AVAILABLE, _NARROW_NA, np.maximum(column - self._start_s, _NARROW_NA + 1)
-                )
-            elif name in _NARROW:
-                column = np.where(column == NOT_AVAILABLE, _NARROW_NA, column)
-            values[name] = column
-        return values
-
-    def _truth(self, rows: npt.NDArray[np.void]) -> ReadingColumns:
-        columns = []
-        for name in ReadingColumns._fields:
-            column = rows[name].astype(np.int64)
-            if name == "time_s":
-                column = np.where(column == _NARROW_NA, NOT_AVAILABLE, column + self._start_s)
-            elif name in _NARROW:
-                column = np.where(column == _NARROW_NA, NOT_AVAILABLE, column)
-            columns.append(column)
-        return ReadingColumns(*columns)
-
     def _compare(self, index: Index, delivered: ReadingColumns, certain_clock: bool) -> None:
         rows = self._rows.array[index]
-        truth = self._truth(rows)
+        truth = truth_of(rows, self._start_s)
         made_us = rows["made_ms"].astype(np.int64) * 1000 + self._start_us
         wrong = wrong_fields(truth, delivered, made_us)
         differs = np.zeros(len(index), bool)
@@ -472,30 +393,6 @@ class Ledger:
                     continue
             self._mark_wrong(row)
 
-    def _count_duplicates(self, index: Index, hub: int, repeated: bool) -> None:
-        if not len(index):
-            return
-        other_hub, redelivered, resent = self.duplicates
-        if repeated:
-            self.duplicates = Duplicates(other_hub, redelivered + len(index), resent)
-            return
-        others = 0
-        for row, sender in zip(index.tolist(), self._rows.array["from_hub"][index].tolist(), strict=True):
-            pair = row << 16 | hub
-            arrived = self._rows.array["arrivals"][row] > 0
-            if arrived and sender != hub and pair not in self._senders:
-                others += 1
-                if len(self._senders) < _PAIRS_MAX:
-                    self._senders.add(pair)
-        self.duplicates = Duplicates(other_hub + others, redelivered, resent + len(index) - others)
-
-    def _seen_batch(self, hub: int, sequence: int) -> bool:
-        seen = (hub, sequence) in self._batches
-        self._batches[hub, sequence] = None
-        if len(self._batches) > _BATCHES_MAX:
-            self._batches.popitem(last=False)
-        return seen
-
     def _spoil(self, index: Index, why: str) -> None:
         """Samples that are wrong, whatever still comes."""
         for row in index.tolist():
@@ -509,43 +406,13 @@ class Ledger:
 
     def _say(self, row: int, why: str) -> None:
         if len(self._wrong_examples) < EXAMPLES:
-            tag, counter = self._identity(row)
+            tag, counter = identity(self.tags, row)
             self._wrong_examples.append(f"tag {tag} counter {counter}: {why}")
 
     def _meet(self, tag_ids: Ints, counters: Ints, why: str) -> None:
-        for identity in zip(tag_ids.tolist(), counters.tolist(), strict=True):
+        for sample in zip(tag_ids.tolist(), counters.tolist(), strict=True):
             if len(self._strangers) < _STRANGERS_MAX:
-                self._strangers.add(identity)
-
-    def _identity(self, row: int) -> tuple[int, int]:
-        sequence, place = divmod(row, max(1, len(self.tags.ids)))
-        return int(self.tags.ids[place]), int(self.tags.first_counters[place]) + sequence
-
-    def _name(self, row: int) -> str:
-        tag, counter = self._identity(row)
-        hub = int(self._rows.array["hub"][row])
-        reported = self._rows.array["reported"][row] > 0
-        return f"tag {tag} counter {counter}" + (
-            f", first reported by hub {hub + 1}" if reported and hub != NOBODY else ""
-        )
-
-    def _columns_of(self, tag_ids: Iterable[int]) -> Ints:
-        wanted = np.array(list(tag_ids), np.int64)
-        return np.flatnonzero(np.isin(self.tags.ids, wanted))
-
-    def _scan(self, columns: Ints | None) -> "Iterable[tuple[Any, npt.NDArray[np.void]]]":
-        """Pieces of the rows, each with a function from a place in it to the row's number."""
-        width = max(1, len(self.tags.ids))
-        if columns is None:
-            for start in range(0, self._used, _SCAN_ROWS):
-                yield (
-                    (lambda row, start=start: start + row),
-                    self._rows.array[start : min(start + _SCAN_ROWS, self._used)],
-                )
-            return
-        for column in columns.tolist():
-            rows = self._rows.array[column : self._used : width]
-            yield (lambda row, column=column: row * width + column), rows
+                self._strangers.add(sample)
 
 
 def _said(value: int) -> str:

@@ -39,12 +39,9 @@ ROW = np.dtype(
         ("refusal", "u1"),
     ]
 )
-NOBODY = 0xFFFF  # as a hub
 ROWS_MAX = 1 << 31
 _ROWS_FILE, _HEAD_FILE, _TAGS_FILE = "ledger.rows", "ledger.json", "ledger.tags.npy"
 _FORMAT = 1
-
-RowArray = "np.ndarray[tuple[int], np.dtype[np.void]]"
 
 
 class LedgerFull(Exception):

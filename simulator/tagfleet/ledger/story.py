@@ -8,9 +8,9 @@ import numpy as np
 from tagfleet.ledger import classes
 from tagfleet.ledger.classes import CLASSES, MEANINGS, classify
 from tagfleet.ledger.rows import LedgerUnreadable, read_rows
+from tagfleet.ledger.values import NOT_KNOWN
 from tagwire.words import FIX_WORDS, MOTION_WORDS
 
-_NARROW_NA = int(np.iinfo(np.int32).min)
 _REAL_STAGES = (
     ("reported", "reported by a radio"),
     ("accepted", "accepted by the hub"),
@@ -111,7 +111,7 @@ def _hub(hubs: list[str], hub: int) -> str:
 def _reading(row: Any) -> dict[str, Any]:
     def known(name: str, per_unit: float, digits: int) -> float | None:
         value = int(row[name])
-        return None if value == _NARROW_NA else round(value / per_unit, digits)
+        return None if value == NOT_KNOWN else round(value / per_unit, digits)
 
     return {
         "temperature_c": known("temperature_mc", 1000, 3),
