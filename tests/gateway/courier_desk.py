@@ -173,9 +173,10 @@ def at_desk(
     tags: list[JournalTag] | None = None,
     timeout_s: float = 20.0,
     desk_type: Callable[..., Desk] = Desk,
+    killed: bool = False,
     **options: Any,
 ) -> None:
-    """`scenario(desk)` while its hub runs."""
+    """`scenario(desk)` while its hub runs. killed: it ends as by kill -9, without a last commit."""
 
     async def main() -> None:
         desk = desk_type(tags=tags or [], **options)
@@ -188,8 +189,14 @@ def at_desk(
         finally:
             courier.cancel()
             await asyncio.gather(courier, return_exceptions=True)
-            desk.hub.close_batch()
-            desk.hub.spool.stop()
-            await writer
+            if killed:
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
+                desk.hub.spool._executor.shutdown()  # a commit that has begun ends
+                desk.hub.spool.store.close()
+            else:
+                desk.hub.close_batch()
+                desk.hub.spool.stop()
+                await writer
 
     asyncio.run(main())

@@ -11,6 +11,7 @@ from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE, advertisement
 from tagwire.errors import DecodeError
 from tagwire.fields import Reading, to_codes
 from tagwire.history import Record, record_of
+from tagwire.keyring import KeyringEntry, hub_key_of
 from tagwire.messages import STATUS_OK
 from tagwire.ranges import Ranges
 from tagwire.session import EPOCH_FOREVER, TagHandshake, hub_key
@@ -21,11 +22,12 @@ INTERVAL_S = 300
 
 
 class JournalTag(Tag):
-    """Makes samples five minutes apart, the latest at NOW_S. `made`: by counter; `gone`: overwritten since."""
+    """Has made samples five minutes apart, the latest at NOW_S. skipped: never made; gone: overwritten since."""
 
     def __init__(self, tag_id: int, newest: int = 0) -> None:
         super().__init__(tag_id)
         self.newest_counter = newest
+        self.born_s = NOW_S // 4 * 4 - newest * INTERVAL_S
         self.skipped: set[int] = set()
         self.gone: set[int] = set()
         self.settled: set[int] = set()
@@ -36,16 +38,13 @@ class JournalTag(Tag):
         """Every counter that was ever read, in order."""
         self.sessions = 0
 
-    def with_hub(self):  # type: ignore[no-untyped-def]
+    def with_hub(self) -> KeyringEntry:
         """The keyring's entry with the hub's key."""
-        from tagwire.keyring import hub_key_of
-
         return self.entry()._replace(hub=hub_key_of(self.root_key, HUB_ID))
 
     def values(self, counter: int) -> Reading:
         """The sample's, the same as beacon and in history."""
-        time_s = (NOW_S - (self.newest_counter - counter) * INTERVAL_S) // 4 * 4
-        return reading(10_000 + counter % 200 * 100, time_s)
+        return reading(10_000 + counter % 200 * 100, self.born_s + counter * INTERVAL_S)
 
     def record(self, counter: int) -> Record:
         values = self.values(counter)
@@ -99,7 +98,7 @@ class JournalTag(Tag):
         self.commands.append(envelope)
         return self.command_status, b"sealed reply"
 
-    def log(self) -> bytes:
+    def log(self, offset: int, size: int) -> bytes:
         return b""
 
 

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from bumble import hci
 from bumble.controller import Controller
 from bumble.device import Device
 from bumble.gatt import Characteristic, CharacteristicValue, Service
@@ -15,32 +14,11 @@ from bumble.link import LocalLink
 from bumble.transport import open_transport
 from tag_journal import TagSession
 
+from tagfleet.twin.radio import GatewayController
 from tagwire import gatt_ids
 
 Properties = Characteristic.Properties
 Permissions = Characteristic.Permissions
-
-
-class GatewayController(Controller):  # type: ignore[misc]
-    """bumble's, whose connects can be given up: its own says yes to that and goes on waiting."""
-
-    def on_hci_le_create_connection_cancel_command(self, command: Any) -> Any:
-        pending, self.pending_le_connection = self.pending_le_connection, None
-        if pending is not None:
-            self.send_hci_packet(
-                hci.HCI_LE_Connection_Complete_Event(
-                    status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
-                    connection_handle=0,
-                    role=hci.Role.CENTRAL,
-                    peer_address_type=pending.peer_address.address_type,
-                    peer_address=pending.peer_address,
-                    connection_interval=0,
-                    peripheral_latency=0,
-                    supervision_timeout=0,
-                    central_clock_accuracy=0,
-                )
-            )
-        return super().on_hci_le_create_connection_cancel_command(command)
 
 
 class VirtualAir:
