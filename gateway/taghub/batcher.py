@@ -26,6 +26,7 @@ class Batcher:
         self._open: list[Rows] = []
         self._open_samples = 0
         self._alarms = NO_ROWS
+        self._guessed = NO_ROWS
         self._history: list[Fetched] = []
         self._due_s = 0.0
         self._history_due_s = 0.0
@@ -33,12 +34,14 @@ class Batcher:
     @property
     def open_samples(self) -> int:
         """Samples that wait in the open batches."""
-        return self._open_samples + len(self._alarms) + len(self._history)
+        return self._open_samples + len(self._alarms) + len(self._guessed) + len(self._history)
 
     @property
     def due_s(self) -> float | None:
         """When an open batch has to be closed, on the scale of `now_s`; None when all are empty."""
-        due = [self._due_s] * bool(self._open_samples) + [self._history_due_s] * bool(self._history)
+        due = [self._due_s] * bool(self._open_samples + len(self._guessed)) + [self._history_due_s] * bool(
+            self._history
+        )
         return min(due, default=None)
 
     def add(self, samples: Rows, now_s: float) -> None:
@@ -48,10 +51,15 @@ class Batcher:
             self._alarms = joined([self._alarms, samples[alarms]])
             samples = samples[~alarms]
         if len(samples):
-            if not self._open_samples:
+            if not self._open_samples + len(self._guessed):
                 self._due_s = now_s + self._max_age_s
             self._open.append(samples)
             self._open_samples += len(samples)
+
+    def add_guessed(self, samples: Rows, now_s: float) -> None:
+        """Samples whose times are guesses, before any other: they have batches of their own, and say 'estimated'."""
+        self._guessed = samples
+        self._due_s = now_s + self._max_age_s
 
     def add_history(self, samples: Sequence[Fetched], now_s: float) -> None:
         """Put samples of the backlog into an open batch of their own, which goes to another topic. Alarms among them
@@ -64,6 +72,7 @@ class Batcher:
         """The clock that stamped the open samples was wrong by so much."""
         self._open = [joined([NO_ROWS, *self._open])]
         self._open[0]["t_us"] += step_us
+        self._guessed["t_us"] += step_us
         self._history = [sample._replace(t_us=sample.t_us + step_us) for sample in self._history]
 
     def next_sequence(self) -> int:
@@ -92,6 +101,10 @@ class Batcher:
         while len(self._alarms):
             alarms, self._alarms = self._alarms[:SAFE_SAMPLES], self._alarms[SAFE_SAMPLES:]
             close_one(LANE_ALARM, live_columns(alarms, clock_known))
+        is_due = close or self._open_samples >= self._full or now_s >= self._due_s
+        while len(self._guessed) and is_due:  # before those that came after them, as the spool counts them in order
+            close_one(LANE_LIVE, live_columns(self._guessed[:SAFE_SAMPLES], clock_known=False))
+            self._guessed = self._guessed[SAFE_SAMPLES:]
         while self._open_samples and (close or self._open_samples >= self._full or now_s >= self._due_s):
             samples = joined(self._open)
             try:

@@ -18,6 +18,7 @@ from taghub.pacing import Pacer
 from taghub.position import PositionSource
 from taghub.refusals import MALFORMED, PAUSE, POISON, SPLIT, TOO_LARGE, refusal
 from taghub.registry import Registry, TagState
+from taghub.restamp import with_guessed_times
 from taghub.run_intake import RUN_FROM, take_run
 from taghub.sample_columns import Fetched, live_columns
 from taghub.sample_rows import Rows, are_alarms, rows_of
@@ -68,7 +69,12 @@ class Hub:
         registry.restore(TagState(tag_id, last, True) for tag_id, last in loaded.last.items())
         self._intake = Intake(registry, last_epoch=loaded.epoch)
         self._batcher = Batcher(settings.hub.id, settings.batch.max_age_s, settings.batch.max_samples, first_sequence)
-        self._batcher.add(loaded.open, clock.age_s())
+        guessed, others = loaded.open[:0], loaded.open
+        if settings.clock.source == "system":
+            now_us = None if self._clock_quality == TIME_UNKNOWN else clock.unix_us()
+            guessed, others = with_guessed_times(loaded.open, now_us)
+        self._batcher.add_guessed(guessed, clock.age_s())
+        self._batcher.add(others, clock.age_s())
         self.spool = Spool(store, loaded, self, UNSAVED_BYTES_MAX)
         self._uplink: Uplink | None = None
         self._pacer = Pacer(settings.mqtt.max_bytes_per_s if settings.mqtt is not None else 0)

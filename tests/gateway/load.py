@@ -2,13 +2,17 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 from hub_process import HubProcess, Subscriber
-from tags import Tag, reading
+from tags import NOW_S, Tag, reading
 
 from tagwire import trace
-from tagwire.air import encode_advertisement
+from tagwire.air import encode_advertisement, encode_advertisements
+from tagwire.beacon import COMPANY_ID_TEST
+from tagwire.bulk import advertisements, seal_beacons
+from tagwire.fields import encode_body
 
 Key = tuple[int, int]
 
@@ -79,3 +83,18 @@ def account(hub: HubProcess, subscriber: Subscriber, load: Load) -> None:
     for batch in subscriber.batches:
         keys = sorted(zip(batch.columns["tag"].tolist(), batch.columns["counter"].tolist(), strict=True))
         assert by_sequence.setdefault(batch.sequence, keys) == keys, "one number, two batches"
+
+
+def days_of_air(hours: int, tags: int, interval_s: int = 300, first_hour: int = 0) -> Iterator[bytes]:
+    """What some tags send in so many hours, one piece for each interval, as fast as the hub takes it."""
+    keys = [Tag(tag_id).key() for tag_id in range(1, tags + 1)]
+    tag_ids = np.arange(1, tags + 1)
+    an_hour = 3600 // interval_s
+    for counter in range(first_hour * an_hour, (first_hour + hours) * an_hour):
+        now_s = NOW_S + counter * interval_s
+        bodies = [encode_body(reading(20_000 + 100 * (counter % 50), now_s))] * tags
+        body_rows = np.frombuffer(b"".join(bodies), np.uint8).reshape(tags, -1)
+        beacons = seal_beacons(keys, tag_ids, np.full(tags, counter), body_rows)
+        adv_data = advertisements(COMPANY_ID_TEST, beacons)
+        t_us = np.full(tags, now_s * 1_000_000, np.int64)
+        yield encode_advertisements(t_us, np.full(tags, -60), np.zeros((tags, 6), np.uint8), adv_data)

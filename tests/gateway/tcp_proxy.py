@@ -13,6 +13,7 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self._swallow = False
+        self._bytes_per_s = 0
         self.port = 0
 
     async def __aenter__(self) -> "TcpProxy":
@@ -28,6 +29,7 @@ class TcpProxy:
     async def join(self) -> None:
         """Let connections through, from now on."""
         self._swallow = False
+        self._bytes_per_s = 0
         if self._server is None:
             self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
@@ -45,6 +47,10 @@ class TcpProxy:
         """Take in everything, forward nothing: a dead zone, which no end of the connection is told of."""
         self._swallow = True
 
+    def slow(self, bytes_per_s: int = 300) -> None:
+        """Let little through: a link that is about to break, a broker that is overloaded."""
+        self._bytes_per_s = bytes_per_s
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             target_reader, target_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
@@ -60,7 +66,10 @@ class TcpProxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if not self._swallow:
-                    writer.write(data)
+                while data and not self._swallow:
+                    piece = max(1, self._bytes_per_s // 20) if self._bytes_per_s else len(data)
+                    writer.write(data[:piece])
                     await writer.drain()
+                    data = data[piece:]
+                    await asyncio.sleep(0.05 if self._bytes_per_s else 0)
         writer.close()

@@ -13,6 +13,7 @@ from taghub import clock as module
 from taghub.batcher import Batcher
 from taghub.clock import SystemClock
 from taghub.intake import Accepted
+from taghub.restamp import with_guessed_times
 from taghub.sample_rows import rows_of
 from tagwire import trace
 from tagwire.air import encode_advertisement
@@ -116,6 +117,26 @@ def test_samples_of_an_unknown_time_leave_as_estimated_or_corrected() -> None:
     (corrected,) = samples(decode_batch(closed.payload))
     assert (corrected.reading.time_s, corrected.reading.time_quality) == (NOW_S // 4 * 4, TIME_GNSS)
     assert (corrected.heard_s, corrected.reading.motion) == (NOW_S, MOTION_STILL)
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_samples_of_an_earlier_run_without_a_clock_leave_with_guessed_times(after: bool) -> None:
+    """The hub was killed with them in its journal; they are estimated, whatever is known by now."""
+    body = encode_body(reading(time_s=NOW_S))
+    stamps_us = [5_000_000, 65_000_000] + [NOW_US] * after
+    open_samples = rows_of(Accepted(7, i, body, t_us, -60, False, 0) for i, t_us in enumerate(stamps_us))
+    guessed, others = with_guessed_times(open_samples, NOW_US)
+    batcher = Batcher("hub-1", 60.0, 100, 1)
+    batcher.add_guessed(guessed, 0.0)
+    batcher.add(others, 0.0)
+    assert (batcher.open_samples, batcher.due_s) == (len(stamps_us), 60.0)
+    batches = [decode_batch(closed.payload) for closed in batcher.take_due(60.0, NOW_S, TIME_HUB, None)]
+    delivered = [sample for batch in batches for sample in samples(batch)]
+    assert [sample.counter for sample in delivered] == list(range(len(stamps_us)))
+    assert [sample.heard_s for sample in delivered[:2]] == [NOW_S - 60, NOW_S]
+    assert [sample.reading.time_quality for sample in delivered[:2]] == [TIME_ESTIMATED] * 2
+    assert [sample.reading.time_quality for sample in delivered[2:]] == [TIME_GNSS] * after
+    assert with_guessed_times(open_samples[:2], None)[0]["t_us"].tolist() == stamps_us[:2]  # until the time is known
 
 
 @pytest.mark.system

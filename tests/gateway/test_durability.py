@@ -7,19 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hub_process import HubProcess, Subscriber
-from load import Load, account
+from load import Load, account, days_of_air
 from mosquitto import Mosquitto
-from tags import NOW_S, Tag, reading
+from tags import NOW_S, Tag
 from waiting import wait_until
 
 from tagwire import trace
-from tagwire.air import encode_advertisements
-from tagwire.beacon import COMPANY_ID_TEST
-from tagwire.bulk import advertisements, seal_beacons
-from tagwire.fields import encode_body
 from tagwire.keyring import write_keyring
 
 pytestmark = pytest.mark.system
@@ -205,20 +200,6 @@ def test_spool_that_is_deleted_while_in_use_loses_nothing(bench: Bench) -> None:
         bench.finish(hub)
 
 
-def days_of_air(hours: int, tags: int, interval_s: int = 300) -> Iterator[bytes]:
-    """What some tags send in so many hours, one piece for each interval, as fast as the hub takes it."""
-    keys = [Tag(tag_id).key() for tag_id in range(1, tags + 1)]
-    tag_ids = np.arange(1, tags + 1)
-    for counter in range(hours * 3600 // interval_s):
-        now_s = NOW_S + counter * interval_s
-        bodies = [encode_body(reading(20_000 + 100 * (counter % 50), now_s))] * tags
-        body_rows = np.frombuffer(b"".join(bodies), np.uint8).reshape(tags, -1)
-        beacons = seal_beacons(keys, tag_ids, np.full(tags, counter), body_rows)
-        adv_data = advertisements(COMPANY_ID_TEST, beacons)
-        t_us = np.full(tags, now_s * 1_000_000, np.int64)
-        yield encode_advertisements(t_us, np.full(tags, -60), np.zeros((tags, 6), np.uint8), adv_data)
-
-
 def test_72_hours_without_a_broker_and_then_everything_with_its_time(bench: Bench) -> None:
     bench.broker.end()
     tags, hours = 20, 72
@@ -239,3 +220,30 @@ def test_72_hours_without_a_broker_and_then_everything_with_its_time(bench: Benc
     for sample in bench.subscriber.samples:
         assert sample.reading.time_s == (NOW_S + 300 * sample.counter) // 4 * 4
         assert sample.heard_s == NOW_S + 300 * sample.counter
+
+
+@pytest.mark.soak
+def test_a_week_with_an_outage_every_day_takes_no_memory(bench: Bench) -> None:
+    """100 tags, a sample every five minutes, in air time; the broker is away for six hours a day."""
+    tags, days = 100, 7
+    hub = bench.hub('[clock]\nsource = "air"\n')
+    hub.settings.write_text(hub.settings.read_text("utf-8").replace("max_age_s = 0.2", "max_age_s = 60"), "utf-8")
+    write_keyring(bench.folder / "keyring.jsonl", [Tag(tag_id).entry() for tag_id in range(1, tags + 1)])
+    sizes = []
+    with hub.start():
+        with hub.air() as air:
+            for day in range(days):
+                for first, hours, with_broker in ((0, 18, True), (18, 6, False)):
+                    if not with_broker:
+                        bench.broker.end()
+                    for piece in days_of_air(hours, tags, first_hour=24 * day + first):
+                        air.sendall(piece)
+                    accepted = tags * 12 * (24 * day + first + hours)
+                    wait_until(lambda: len(bench.accepted(hub)) >= accepted, "accepted")  # noqa: B023
+                bench.broker.start()
+                wait_until(lambda: len(set(bench.subscriber.keys)) >= accepted - 2_000, "delivered")  # noqa: B023
+                sizes.append(hub.rss_mb())
+        assert hub.end() == 0
+    assert set(bench.subscriber.keys) == {(tag, n) for tag in range(1, tags + 1) for n in range(days * 288)}
+    print("resident after each day, MB:", [round(size, 1) for size in sizes])
+    assert sizes[-1] - sizes[0] < 10

@@ -68,3 +68,8 @@ def test_dead_zone_that_nobody_is_told_of_loses_nothing(tmp_path: Path, free_por
 
 def test_hub_that_waits_for_its_broker_loses_nothing(tmp_path: Path, free_port: Callable[[], int]) -> None:
     asyncio.run(samples_through_a_link(tmp_path, free_port(), TcpProxy.cut, 2.0, wait_for_broker=True))
+
+
+def test_broker_that_is_slow_costs_nothing(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """300 bytes a second both ways, less than what there is to send: it waits, and neither end gives up."""
+    asyncio.run(samples_through_a_link(tmp_path, free_port(), TcpProxy.slow, 6.0))
