@@ -239,11 +239,12 @@ def test_a_week_with_an_outage_every_day_takes_no_memory(bench: Bench) -> None:
                     for piece in days_of_air(hours, tags, first_hour=24 * day + first):
                         air.sendall(piece)
                     accepted = tags * 12 * (24 * day + first + hours)
-                    wait_until(lambda: len(bench.accepted(hub)) >= accepted, "accepted")  # noqa: B023
+                    wait_until(lambda: hub.count(trace.ACCEPTED) >= accepted, "accepted")  # noqa: B023
                 bench.broker.start()
-                wait_until(lambda: len(set(bench.subscriber.keys)) >= accepted - 2_000, "delivered")  # noqa: B023
+                # In air time nothing comes of age after the last record: eight chunks of it may wait for the next day.
+                wait_until(lambda: bench.subscriber.distinct >= accepted - 9_000, "delivered")  # noqa: B023
                 sizes.append(hub.rss_mb())
         assert hub.end() == 0
-    assert set(bench.subscriber.keys) == {(tag, n) for tag in range(1, tags + 1) for n in range(days * 288)}
+    assert bench.subscriber.distinct == tags * days * 288
     print("resident after each day, MB:", [round(size, 1) for size in sizes])
     assert sizes[-1] - sizes[0] < 10
