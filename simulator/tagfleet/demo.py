@@ -16,7 +16,7 @@ from tagfleet.airlink import AirLink, AirLost
 from tagfleet.consumer import Consumer
 from tagfleet.flock import Flock
 from tagfleet.hub import HubFailed, HubFiles, HubProcess, settings_toml
-from tagfleet.identity import make_provisions
+from tagfleet.identity import FIRST_FLOCK_ID, FIRST_TWIN_ID, make_provisions
 from tagfleet.intruder import Intruder
 from tagfleet.ledger import Ledger, LedgerFull
 from tagfleet.oracle import NonceOracle, NonceReuse
@@ -38,7 +38,6 @@ from tagwire.keyring import entry_from_provision, write_keyring
 
 SITE, HUB = "demo", "truck-1"
 HUB_ID = 1  # the number of the hub, from 1: what its keys for sessions are made for
-FIRST_TWIN_ID, FIRST_FLOCK_ID = 1, 10_001
 START_TIMEOUT_S = 30.0
 _PORT_TAKEN = 5  # taghub's exit code: somebody was faster to take the free port
 _PORT_ATTEMPTS = 3

@@ -4,6 +4,8 @@ import numpy as np
 
 from tagwire.provision import Provision
 
+FIRST_TWIN_ID, FIRST_FLOCK_ID = 1, 10_001
+
 
 def make_provisions(
     seed: int,

@@ -1,5 +1,6 @@
 """What this machine has, and what this process takes of it."""
 
+import contextlib
 import resource
 import sys
 from pathlib import Path
@@ -15,6 +16,14 @@ def free_memory_bytes() -> int:
     except (OSError, ValueError, IndexError):
         pass
     return 0
+
+
+def allow_many_files() -> None:
+    """As many open files as this user may have, also for child processes: a hub has up to nine, a broker one a hub."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def peak_memory_bytes() -> int:

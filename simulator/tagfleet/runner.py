@@ -12,8 +12,9 @@ from tagfleet.broker import Broker, BrokerFailed, choose
 from tagfleet.fault_schedule import Action
 from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures
 from tagfleet.hci_flock import HciFlock
+from tagfleet.identity import FIRST_TWIN_ID
 from tagfleet.ledger import Ledger, LedgerFull
-from tagfleet.machine import peak_memory_bytes
+from tagfleet.machine import allow_many_files, peak_memory_bytes
 from tagfleet.oracle import NonceReuse
 from tagfleet.outages import Outages
 from tagfleet.pace import Pace
@@ -22,7 +23,7 @@ from tagfleet.run_consumer import RunConsumer
 from tagfleet.scenario import Scenario
 from tagfleet.scenario.quantities import duration_text
 from tagfleet.slo import Check, Measured, checks
-from tagfleet.stage import FIRST_TWIN_ID, Cast, build, target_of, traffic_of
+from tagfleet.stage import Cast, build, target_of, traffic_of
 from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.targets import Target, TargetFailed
 from tagfleet.targets.inside import hub_name
@@ -122,6 +123,7 @@ class Run:
 
     async def _set_up(self, stack: contextlib.AsyncExitStack, view: RunView) -> None:
         scenario, folder = self.scenario, self._folder
+        allow_many_files()
         view.show(self.figures)
         self._broker = await stack.enter_async_context(choose(scenario.broker, folder))
         self.figures.broker = self._broker.name

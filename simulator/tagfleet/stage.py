@@ -9,7 +9,7 @@ import numpy as np
 from tagfleet.air import Air
 from tagfleet.fault_schedule import Action, actions
 from tagfleet.flock import Flock, UnsealedFlock
-from tagfleet.identity import make_provisions
+from tagfleet.identity import FIRST_FLOCK_ID, make_provisions
 from tagfleet.journals import Journals, JournalSettings
 from tagfleet.ledger import Ledger
 from tagfleet.links import FlockLinks
@@ -26,8 +26,6 @@ from tagfleet.world.noise import Ints
 from tagfleet.world.world import World, WorldSettings, make_world
 from tagwire.keyring import KeyringEntry, entry_from_provision
 from tagwire.provision import Provision
-
-FIRST_TWIN_ID, FIRST_FLOCK_ID = 1, 10_001
 
 
 class Cast(NamedTuple):

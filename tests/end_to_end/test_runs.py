@@ -283,6 +283,42 @@ def test_ctrl_c_gives_the_report_of_what_ran(tmp_path: Path) -> None:
     assert (story["tag"], story["class"]) in ((10001, "delivered"), (10001, "radio"))
 
 
+def test_taghub_that_runs_already_is_loaded_through_air(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    port, environment = free_port(), {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "tagfleet", "keyring", "first", "ring", "--tags", "20", "--hub", "1"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=SHARED_MACHINE_S, env=environment)
+    (tmp_path / "hub.toml").write_text(
+        f"""
+[hub]
+id = "mine"
+site = "here"
+[keyring]
+path = "ring"
+[broker]
+port = {port}
+[[radio]]
+kind = "air"
+listen = "unix:{tmp_path}/air"
+"""
+    )
+    with subprocess.Popen([sys.executable, "-m", "taghub", "run", "hub.toml"], cwd=tmp_path) as hub:
+        try:
+            deadline_s = time.monotonic() + SHARED_MACHINE_S
+            while not (tmp_path / "air").exists():
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+            options = ("--tags", "20", "--duration", "4 s", "--set", "fault=[]", "--set", 'tags.interval="1 s"')
+            plain = ("--set", 'air.model="plain"', "--json")
+            where = ("--air", f"unix:{tmp_path}/air", "--broker", f"127.0.0.1:{port}")
+            out, err = started(tmp_path, "first", *options, *plain, *where).communicate(timeout=SHARED_MACHINE_S)
+            report = json.loads(out)
+            assert report["exit_code"] == 0, err
+            assert report["delivered"] > 50
+            assert report["classes"]["lost"] == report["wrong"] == 0
+        finally:
+            hub.terminate()
+
+
 def test_run_that_is_killed_takes_its_hubs_and_broker_along(tmp_path: Path) -> None:
     process = started(tmp_path, "first", "--duration", "10 min")
     assert process.stdout is not None

@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from tagfleet.identity import FIRST_FLOCK_ID, make_provisions
 from tagfleet.ledger.rows import LedgerUnreadable
 from tagfleet.ledger.story import NoSuchSample, lines, tell
 from tagfleet.run_folder import last_folder
 from tagfleet.scenario import ScenarioError, builtin_names, find, read
 from tagfleet.scenario.library import scenarios_folder
 from tagfleet.scenario.quantities import duration_text
+from tagwire.keyring import entry_from_provision, write_keyring
 
 USAGE = 2
 
@@ -101,7 +103,38 @@ def explain(
     typer.echo(json.dumps(story) if json_only else "\n".join(lines(story)))
 
 
-def fail(text: str) -> None:
+def keyring(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A built-in scenario, or a file.")],
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
+    tags: Annotated[int | None, typer.Option(help="As for `tagfleet run`.")] = None,
+    seed: Annotated[int | None, typer.Option(help="As for `tagfleet run`.")] = None,
+    hub: Annotated[int, typer.Option(min=1, help="The number of the hub that may open sessions by it.")] = 1,
+) -> None:
+    """Write the keyring of a scenario's tags, for a taghub of yours: it then hears `tagfleet run NAME --air ADDRESS`.
+
+    Its settings need a radio of kind "air", and [keyring] path = FILE. Keys come from the seed: for simulations only.
+    """
+    changes: dict[tuple[str, ...], object] = {}
+    if tags is not None:
+        changes["tags", "count"] = tags
+    if seed is not None:
+        changes["run", "seed"] = seed
+    try:
+        scenario = read(find(name), changes)
+    except ScenarioError as error:
+        fail(str(error))
+    entries = [
+        entry_from_provision(provision, hub)
+        for provision in make_provisions(scenario.run.seed, FIRST_FLOCK_ID, scenario.tags.count)
+    ]
+    try:
+        write_keyring(output, entries)
+    except OSError as error:
+        fail(f"{output} cannot be written: {error.strerror}")
+    typer.echo(f"{output}: {len(entries):,} tags, from {entries[0].tag_id} to {entries[-1].tag_id}")
+
+
+def fail(text: str) -> NoReturn:
     """Wrong usage: say so, and end."""
     typer.echo(f"tagfleet: {text}", err=True)
     raise typer.Exit(USAGE)

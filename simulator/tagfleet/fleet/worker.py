@@ -50,7 +50,7 @@ class Worker:
         host, port = setup["broker"]
         for number, values in setup["hubs"]:
             link = None
-            if setup["links"]:
+            if number in setup["links"]:
                 link = await self._stack.enter_async_context(Link(host, port))
             settings = Settings.model_validate(values)
             if setup["batches"]:

@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from tagfleet.fleet import frames
 from tagfleet.fleet.worker_process import WorkerFailed, WorkerProcess
-from tagfleet.scenario.faults import LINK_FAULTS, HubReboot
+from tagfleet.scenario.faults import BrokerOutage, DeadZone, HubReboot
 from tagfleet.scenario.model import Scenario
+from tagfleet.scenario.quantities import numbers
 from tagfleet.targets.base import HubFigures, Left, TargetFailed, left_in_spool
 from tagfleet.traffic import Step
 
-HUBS_PER_WORKER_MAX = 200  # paho waits with select(), which stops at 1,024 files; a hub has up to five
+HUBS_PER_WORKER_MAX = 100  # paho waits with select(), which stops at 1,024 files; a hub has six, with a link nine
+KEEPALIVE_S = (5, 60)  # by the age of batches, as taghub's profiles: each hub of a fleet has its own thread to wake
 
 
 def hub_name(hub: int) -> str:
@@ -47,7 +49,7 @@ class InsideTarget:
     ) -> None:
         workers = workers_for(scenario)
         batches = scenario.hubs.target == "batches"
-        links = any(isinstance(fault, (*LINK_FAULTS, HubReboot)) for fault in scenario.fault)
+        links = _with_links(scenario)
         self._folder = folder
         self._spools = scenario.hubs.spool != "memory" and not batches
         self._worker_of = {hub: hub % workers for hub in range(scenario.hubs.count)}
@@ -58,7 +60,7 @@ class InsideTarget:
             hubs = [hub for hub, worker in self._worker_of.items() if worker == number]
             setup = {
                 "broker": list(broker),
-                "links": links,
+                "links": [hub for hub in hubs if hub in links],
                 "batches": batches,
                 "start_us": start_us,
                 "hubs": [[hub, self._settings(scenario, broker, hub)] for hub in hubs],
@@ -71,7 +73,8 @@ class InsideTarget:
 
     def _settings(self, scenario: Scenario, broker: tuple[str, int], hub: int) -> dict[str, Any]:
         hubs = scenario.hubs
-        mqtt = scenario.broker.mqtt(*broker, inflight=hubs.inflight)
+        keepalive_s = round(min(max(hubs.batch_age, KEEPALIVE_S[0]), KEEPALIVE_S[1]))
+        mqtt = scenario.broker.mqtt(*broker, keepalive_s, hubs.inflight)
         settings: dict[str, Any] = {
             "hub": {"id": hub_name(hub), "site": hubs.site, "status_interval_s": 60.0},
             "keyring": {"path": "unused"},
@@ -170,6 +173,17 @@ class InsideTarget:
         with _failures():
             for worker in self._workers:
                 await worker.command(command)
+
+
+def _with_links(scenario: Scenario) -> set[int]:
+    """The hubs, from 0, whose way to the broker will be cut."""
+    concerned: set[int] = set()
+    for fault in scenario.fault:
+        if isinstance(fault, BrokerOutage):
+            concerned |= set(range(scenario.hubs.count)) if fault.how == "cut" else set()
+        elif isinstance(fault, (DeadZone, HubReboot)):
+            concerned |= {hub - 1 for hub in numbers(fault.hubs, scenario.hubs.count)}
+    return concerned
 
 
 @contextlib.contextmanager
