@@ -30,7 +30,13 @@ SERVICES = {
     "CLOCK_LOST": "private ids need the time, and the tag does not know it",
 }
 
-BOARDS = {"UNKNOWN": "not told", "ESP32_DEVKIT": "`esp32-devkit`", "ESP32C3_DEVKIT": "`esp32c3-devkit`"}
+BOARDS = {
+    "UNKNOWN": "not told",
+    "ESP32_DEVKIT": "`esp32-devkit`",
+    "ESP32C3_DEVKIT": "`esp32c3-devkit`",
+    "ESP32S3_DEVKIT": "`esp32s3-devkit`",
+    "ESP32C6_DEVKIT": "`esp32c6-devkit`",
+}
 
 
 def _rows(module: object, prefix: str, meanings: dict[str, str], head: str) -> str:

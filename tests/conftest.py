@@ -87,7 +87,7 @@ def micropython() -> Callable[..., str]:
 
     def run(*arguments: str) -> str:
         command = [interpreter, *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -1,0 +1,3 @@
+"""A tag's firmware."""
+
+VERSION = (0, 1, 0)

@@ -6,13 +6,10 @@ keeps the next counter in RTC memory. When power was lost, what is known is the 
 and gives up at most `RESERVED` counters, which receivers see as a gap.
 """
 
+from tag.faults import COUNTER_EXHAUSTED, CounterLost
 from tagwire.counter import SEQUENCE_MAX, generation_of, make_counter
 
 RESERVED = 16
-
-
-class CounterLost(Exception):
-    """No counter is certain to be unused; a person has to provision the tag with a new generation."""
 
 
 def resume(generation: int, next_counter: int, limit: int) -> bool:
@@ -42,5 +39,5 @@ def raised_limit(next_counter: int) -> int:
     """
     end = make_counter(generation_of(next_counter), SEQUENCE_MAX - 1)
     if next_counter >= end:
-        raise CounterLost("counter exhausted")
+        raise CounterLost("counter exhausted", COUNTER_EXHAUSTED)
     return min(next_counter + RESERVED, end)

@@ -2,7 +2,7 @@
 
 from tag.pending import WRITE_RECORDS
 from tag.records import counter_of, is_alarm, time_high_of
-from tag.room import read_settled, unsettled_in, write_settled
+from tag.room import count_unsettled, read_settled, write_settled
 from tag.segments import last_counter, list_segments, read_segment
 from tag.settled import SETTLED_RANGES_MAX, Settled, bounded
 from tagwire.fields import TIME_UNKNOWN, unpack_body
@@ -48,7 +48,7 @@ class History:
     def unsettled(self) -> int:
         """How many samples of the journal no broker has acknowledged."""
         if self._pending.unsettled is None:
-            self._pending.unsettled = self._count_unsettled(read_settled(self._folder).ranges)
+            self._pending.unsettled = count_unsettled(self._folder, self._pending)
         return self._pending.unsettled
 
     def read(self, ranges: "Ranges") -> "Iterator[Record | Hole]":
@@ -91,7 +91,7 @@ class History:
                     marked = self._joined(files, marked)
                 marked = bounded(marked)
                 write_settled(self._folder, Settled(marked, settled.lost))
-                self._pending.unsettled = self._count_unsettled(marked)
+                self._pending.unsettled = count_unsettled(self._folder, self._pending, marked)
         except OSError as error:
             print("settled: %r" % error)
             return STATUS_STORAGE
@@ -107,23 +107,6 @@ class History:
                     yield segment.base, record
         for record in self._pending.after(last):
             yield self._pending.base, record
-
-    def _count_unsettled(self, settled: "Ranges") -> int:
-        files = list_segments(self._folder)
-        count = 0
-        last = -1
-        for index, segment in enumerate(files):
-            if index + 1 == len(files):
-                last = last_counter(self._folder, segment)
-                following = last + 1
-            else:
-                following = files[index + 1].base
-            count += unsettled_in(self._folder, segment, following, settled)
-        for record in self._pending.after(last):
-            counter = counter_of(self._pending.base, record)
-            if not intersection([(counter, counter)], settled):
-                count += 1
-        return count
 
     def _joined(self, files: "list[Segment]", ranges: "Ranges") -> "Ranges":
         """The ranges, those made one between which the journal has no sample."""

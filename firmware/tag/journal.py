@@ -6,6 +6,7 @@ full. Every eighth sample loads this file, no other does.
 """
 
 from tag import segments
+from tag.pending import folder_of
 from tag.records import DELTA_MAX, counter_of, rebased
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ class Journal:
     """One tag's journal. `pending` is its part in RTC memory, which the caller keeps; room_kb: what it may take."""
 
     def __init__(self, tag_id: int, pending: "Pending", room_kb: int) -> None:
-        self.folder = segments.folder_of(tag_id)
+        self.folder = folder_of(tag_id)
         self.pending = pending
         self._segments_max = max(room_kb // BLOCK_KB - SPARE_BLOCKS, 2)
 

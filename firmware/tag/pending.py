@@ -7,6 +7,7 @@ from tag.records import DELTA_MAX, RECORD_BYTES, counter_of, encode_record
 WRITE_RECORDS = 8  # go to flash at once: what a power cut costs at most
 PENDING_MAX = 16  # twice what is written at once: that many are kept while flash refuses
 UNKNOWN = 0xFFFFFFFF
+PREFIX = "journal-"
 _FORMAT = "<IIIHB"
 PENDING_HEADER_BYTES = struct.calcsize(_FORMAT)
 
@@ -72,6 +73,11 @@ class Pending:
         self.dropped = min(self.dropped + self.count(), 0xFFFF)
         self.unsettled = None
         self.clear()
+
+
+def folder_of(tag_id: int) -> str:
+    """Where a tag's journal is."""
+    return "/%s%08x" % (PREFIX, tag_id)
 
 
 def encode_pending(pending: Pending) -> bytes:

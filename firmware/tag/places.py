@@ -4,7 +4,7 @@ import os
 
 from esp32 import NVS
 
-from tag.counter import CounterLost
+from tag.faults import CounterLost
 from tagwire.errors import DecodeError
 from tagwire.provision import COUNTER_FILE, decode_counter, encode_counter
 

@@ -1,7 +1,7 @@
 """The journal's room: what is settled, and which file goes when it is full. Loaded when that happens."""
 
 from tag.records import counter_of
-from tag.segments import list_segments, make_folder, read_segment, remove
+from tag.segments import last_counter, list_segments, make_folder, read_segment, remove
 from tag.settled import Settled, decode_settled, encode_settled, unsettled_parts
 from tagwire.ranges import intersection
 
@@ -43,6 +43,27 @@ def unsettled_in(folder: str, segment: "Segment", following: int, settled: "Rang
             counter = counter_of(segment.base, record)
             if intersection([(counter, counter)], left):
                 count += 1
+    return count
+
+
+def count_unsettled(folder: str, pending: "Pending", settled: "Ranges | None" = None) -> int:
+    """How many samples of the journal are not settled. `settled`: None: as the file says. May raise OSError."""
+    if settled is None:
+        settled = read_settled(folder).ranges
+    files = list_segments(folder)
+    count = 0
+    last = -1
+    for index, segment in enumerate(files):
+        if index + 1 == len(files):
+            last = last_counter(folder, segment)
+            following = last + 1
+        else:
+            following = files[index + 1].base
+        count += unsettled_in(folder, segment, following, settled)
+    for record in pending.after(last):
+        counter = counter_of(pending.base, record)
+        if not intersection([(counter, counter)], settled):
+            count += 1
     return count
 
 

@@ -6,6 +6,7 @@ append whole or not at all. The folder bears the tag's id: what another identity
 
 import os
 
+from tag.pending import PREFIX
 from tag.records import RECORD_BYTES, counter_of, is_intact
 
 TYPE_CHECKING = False
@@ -26,12 +27,6 @@ else:
 
 SEGMENT_RECORDS = 192  # 3 kB: an append copies the file's block, so a larger file programs more bytes a record
 READ_RECORDS = 16  # at once, so that reading costs 256 bytes of heap
-PREFIX = "journal-"
-
-
-def folder_of(tag_id: int) -> str:
-    """Where a tag's journal is."""
-    return "/%s%08x" % (PREFIX, tag_id)
 
 
 def list_segments(folder: str) -> "list[Segment]":

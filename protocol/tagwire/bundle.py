@@ -57,8 +57,8 @@ ENCODING_PREFIX = (
 )
 ENCODING_PREFIX += b"\x05\x00\x04\x20"
 
-MANIFEST_BYTES_MAX = 8192
-FILES_MAX = 64
+MANIFEST_BYTES_MAX = 12288
+FILES_MAX = 96
 FILE_BYTES_MAX = 131072
 TOTAL_BYTES_MAX = 524288
 PATH_BYTES_MAX = 64
@@ -107,7 +107,7 @@ def _fault(version, boards, major, minor, files) -> "str | None":  # type: ignor
     if type(major) is not int or type(minor) is not int:
         return "micropython is not major and minor"
     if not 1 <= len(files) <= FILES_MAX:
-        return "not 1 to 64 files"
+        return "not 1 to 96 files"
     seen = set()
     total = 0
     for path, size, digest in files:

@@ -39,5 +39,7 @@ BOARD_WORDS = {
     service.BOARD_UNKNOWN: "unknown",
     service.BOARD_ESP32_DEVKIT: "esp32-devkit",
     service.BOARD_ESP32C3_DEVKIT: "esp32c3-devkit",
+    service.BOARD_ESP32S3_DEVKIT: "esp32s3-devkit",
+    service.BOARD_ESP32C6_DEVKIT: "esp32c6-devkit",
 }
 KIND_WORDS = ("sample", "alarm", "service")

@@ -10,7 +10,7 @@ from tagfleet.identity import make_provisions
 from tagfleet.ledger import Ledger
 from tagfleet.oracle import NonceOracle
 from tagfleet.twin import TwinFleet, TwinSpec
-from tagfleet.twin.counters import UnknownSeal, sealed_under
+from tagfleet.twin.counters import UnknownSeal, is_service, sealed_under
 from tagfleet.world.world import World
 from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE, HINT_PRIVATE, parse_header
 from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, open_beacons, pack_bodies, seal_beacons, unpack_bodies
@@ -49,6 +49,8 @@ class TwinWatch:
 
     def advertised(self, tag_id: int, frame: bytes, t_us: int) -> None:
         """A burst of a sample begins. Raises NonceReuse, and UnknownSeal for a frame of another key."""
+        if is_service(frame):
+            return
         counter = sealed_under(self._ciphers[tag_id], frame, self._last[tag_id])
         self._oracle.check_beacon(self._keys[tag_id], tag_id, counter, frame)
         again = flock_frame(self._keys[tag_id], tag_id, counter, frame)

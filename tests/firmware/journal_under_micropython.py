@@ -11,10 +11,9 @@ from binascii import unhexlify
 
 import vfs
 
-from tag import segments
 from tag.history import History
 from tag.journal import Journal
-from tag.pending import Pending, decode_pending, encode_pending
+from tag.pending import Pending, decode_pending, encode_pending, folder_of
 from tag.room import read_settled
 from tagwire.tagend import Hole
 
@@ -156,13 +155,13 @@ class Bench:
         self.pending = Pending()
 
     def files(self):
-        return [[entry[0], entry[-1]] for entry in os.ilistdir(segments.folder_of(self.tag_id))]
+        return [[entry[0], entry[-1]] for entry in os.ilistdir(folder_of(self.tag_id))]
 
     def folders(self):
         return sorted(entry[0] for entry in os.ilistdir("/"))
 
     def damage(self, base, at):
-        path = "%s/%08x" % (segments.folder_of(self.tag_id), base)
+        path = "%s/%08x" % (folder_of(self.tag_id), base)
         with open(path, "rb") as file:
             data = bytearray(file.read())
         data[at] ^= 1

@@ -153,7 +153,7 @@ DIGEST = sha256().hexdigest()
         {"files": [["a", -1, DIGEST]]},
         {"files": [["a", FILE_BYTES_MAX + 1, DIGEST]]},
         {"files": [[f"f{i}", FILE_BYTES_MAX, DIGEST] for i in range(5)]},
-        {"files": [[f"f{i}", 0, DIGEST] for i in range(65)]},
+        {"files": [[f"f{i}", 0, DIGEST] for i in range(97)]},
         {"files": [["a", 0, DIGEST.upper()]]},
         {"files": [["a", 0, 5]]},
         {"files": [["a", 0, DIGEST], ["A", 0, DIGEST]]},

@@ -7,7 +7,6 @@ from twin_bench import QUICK, ROOT_KEY, WITH_GNSS, Bench, on_bench, opened, twin
 
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET
-from tagsmith.compile import compile_files
 from tagsmith.image import make_image, read_image
 from tagsmith.manifest import tag_files
 from tagwire.beacon import parse_header
@@ -25,6 +24,14 @@ from tagwire.fields import (
     to_codes,
 )
 from tagwire.provision import COUNTER_FILE, PROVISION_FILE
+from tagwire.service import (
+    BOARD_ESP32_DEVKIT,
+    BOARD_UNKNOWN,
+    SERVICE_COUNTER_LOST,
+    SERVICE_NO_KEY,
+    SERVICE_SETTINGS,
+    decode_service,
+)
 
 
 def assert_honest(bench: Bench) -> None:
@@ -58,7 +65,7 @@ def test_twin_makes_sealed_samples_of_what_its_buses_deliver(tmp_path: Path) -> 
 )
 def test_fix_class_follows_the_receivers_dilution(tmp_path: Path, hdop_e2: int, fix: int) -> None:
     async def work(bench: Bench) -> None:
-        bench.twin.board.receiver.hdop_e2 = hdop_e2
+        bench.twin.board.buses.receiver.hdop_e2 = hdop_e2
         await bench.wake()
 
     bench = on_bench(tmp_path, twin_spec({**WITH_GNSS, "gnss_settle_s": 0}), work)
@@ -66,13 +73,11 @@ def test_fix_class_follows_the_receivers_dilution(tmp_path: Path, hdop_e2: int, 
     assert bench.made[0][1].fix == fix
 
 
-def test_compiled_firmware_as_the_bench_writes_it_makes_the_same_samples(tmp_path: Path) -> None:
+def test_firmware_as_source_makes_the_same_samples(tmp_path: Path) -> None:
     spec = twin_spec()
 
     async def work(bench: Bench) -> None:
-        files = compile_files(tag_files())
-        assert "tag/app.mpy" in files
-        bench.flash.write_bytes(provisioned_image(spec.provision, 0, files))
+        bench.flash.write_bytes(provisioned_image(spec.provision, 0, tag_files()))
         await bench.wake()
         await bench.wake()
 
@@ -126,17 +131,18 @@ def test_sensor_fault_costs_its_own_value_only(tmp_path: Path, fault: str) -> No
     async def work(bench: Bench) -> None:
         board = bench.twin.board
         if fault == "absent":
-            board.sht4x.present = False
+            board.buses.climate.present = False
         elif fault == "temperature word":
-            board.sht4x.damaged = b"\x00\x01\x00\x00\x00\x00"
+            board.buses.climate.damaged = b"\x00\x01\x00\x00\x00\x00"
         elif fault == "humidity word":
-            board.sht4x.damaged = b"\x00\x00\x00\x00\x00\x80"
+            board.buses.climate.damaged = b"\x00\x00\x00\x00\x00\x80"
         elif fault == "battery":
-            board.battery_present = False
+            board.buses.battery_present = False
         elif fault == "garbage":
-            board.receiver.garbage = b"$GNRMC,999999.99,A,9999.9,N,99999.9,E,,,999999,,,A*00\r\n$" + bytes(range(256))
+            invalid = b"$GNRMC,999999.99,A,9999.9,N,99999.9,E,,,999999,,,A*00\r\n$"
+            board.buses.receiver.garbage = invalid + bytes(range(256))
         else:
-            board.receiver.garbage = bytes(range(255, -1, -1)) * 3
+            board.buses.receiver.garbage = bytes(range(255, -1, -1)) * 3
         await bench.wake()
         await bench.wake()
 
@@ -175,17 +181,17 @@ def rewrite(flash: Path, files: dict[str, bytes | None]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "message"),
+    ("files", "reason", "message"),
     [
-        ({PROVISION_FILE: None}, "provision.json is missing"),
-        ({PROVISION_FILE: b"{}\n00000000\n"}, "CRC-32"),
-        ({PROVISION_FILE: b""}, "provision.json"),
-        ({COUNTER_FILE: None}, "counter missing in every place"),
-        ({COUNTER_FILE: b"\xff" * 8}, "counter missing in every place"),
+        ({PROVISION_FILE: None}, SERVICE_NO_KEY, "provision.json is missing"),
+        ({PROVISION_FILE: b"{}\n00000000\n"}, SERVICE_NO_KEY, "CRC-32"),
+        ({PROVISION_FILE: b""}, SERVICE_NO_KEY, "provision.json"),
+        ({COUNTER_FILE: None}, SERVICE_COUNTER_LOST, "counter missing in every place"),
+        ({COUNTER_FILE: b"\xff" * 8}, SERVICE_COUNTER_LOST, "counter missing in every place"),
     ],
 )
-def test_broken_provisioning_asks_for_service_and_sends_nothing(
-    tmp_path: Path, files: dict[str, bytes | None], message: str
+def test_broken_provisioning_asks_for_service_on_the_air_and_makes_no_sample(
+    tmp_path: Path, files: dict[str, bytes | None], reason: int, message: str
 ) -> None:
     async def work(bench: Bench) -> None:
         rewrite(bench.flash, files)
@@ -193,7 +199,14 @@ def test_broken_provisioning_asks_for_service_and_sends_nothing(
         assert halt.sleep_s == 600
 
     bench = on_bench(tmp_path, twin_spec(), work)
-    assert bench.advertised == []
+    assert bench.made == []
+    (frame,) = bench.advertised
+    service = decode_service(frame)
+    assert service.reason == reason
+    # Who it is, and with what battery, where the provisioning file tells.
+    known = PROVISION_FILE not in files
+    assert parse_header(frame).tag_id == (7 if known else 0)
+    assert (service.board, service.battery_mv) == ((BOARD_ESP32_DEVKIT, 3720) if known else (BOARD_UNKNOWN, None))
     assert "service needed: " in bench.console()
     assert message in bench.console()
 
@@ -204,7 +217,8 @@ def test_unknown_board_asks_for_service(tmp_path: Path) -> None:
 
     bench = on_bench(tmp_path, twin_spec(board="toaster"), work)
     assert "service needed: board toaster is not known" in bench.console()
-    assert bench.advertised == []
+    assert bench.made == []
+    assert decode_service(bench.advertised[0]).reason == SERVICE_SETTINGS
 
 
 def test_bad_settings_are_said_and_do_not_stop_the_tag(tmp_path: Path) -> None:

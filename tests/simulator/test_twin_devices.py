@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from pynmeagps import VALCKSUM, NMEAReader
 
 from tagfleet.twin import Environment
+from tagfleet.twin.chips.bus import Nack, crc8
+from tagfleet.twin.chips.sht4x import MEASUREMENTS_S, Sht4x
 from tagfleet.twin.receiver import SILENT_BYTES_MAX, Receiver, fix_sentences, no_fix_sentences
-from tagfleet.twin.sht4x import MEASUREMENTS_S, Nack, Sht4x, crc8
 
 NOW_S = 1_795_428_930.0
 HERE = Environment(21.5, 45.0, 3700, 48.2194257, -16.3678985, 5.0, True)

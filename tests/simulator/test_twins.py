@@ -54,7 +54,6 @@ def test_counter_is_found_from_anywhere_in_its_generation(counter: int, near: in
         seal_beacon(aes128(bytes(16)), TAG_ID, FIRST, bytes(11)),
         frame(FIRST)[:-1] + bytes([frame(FIRST)[-1] ^ 1]),
         frame(FIRST)[:-1],
-        b"\x09" + bytes(23),  # a service beacon is not sealed
     ],
 )
 def test_frame_that_the_key_does_not_open_is_said(foreign: bytes) -> None:

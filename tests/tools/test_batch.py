@@ -93,11 +93,11 @@ def test_tag_of_an_earlier_order_is_finished_and_said_to_take_no_line(
     new_board: NewBoard, inventory_path: Path
 ) -> None:
     board = new_board(1)
-    board.hardware.battery_present = False
+    board.hardware.buses.battery_present = False
     with Inventory(inventory_path) as inventory, board_on(board.port) as live:
         order = Order("esp32-devkit", 0xFFFF, {}, "not of the batch")
         provision_board(live, identify(live), inventory, lambda: inventory.new_tag(order), limits=QUICK.limits)
-    board.hardware.battery_present = True
+    board.hardware.buses.battery_present = True
     is_done, rows = run(inventory_path, [board])
     assert not is_done
     assert (rows[board.port].stage, rows[board.port].said) == ("ready", "from earlier, not of this batch")
@@ -171,11 +171,11 @@ def test_port_takes_one_board_after_the_other(new_board: NewBoard, inventory_pat
 
 def test_fault_is_a_line_that_waits_for_its_repair(new_board: NewBoard, inventory_path: Path) -> None:
     board = new_board()
-    board.hardware.battery_present = False
+    board.hardware.buses.battery_present = False
     _, rows = run(inventory_path, [board])
     assert (rows[board.port].stage, rows[board.port].said) == ("failed", "battery: no voltage")
     assert lines(inventory_path)[0].state == jobs.FAILED
-    board.hardware.battery_present = True
+    board.hardware.buses.battery_present = True
     run(inventory_path, [board])
     job = lines(inventory_path)[0]
     assert (job.state, job.tag_id, job.attempts, job.result) == (jobs.READY, 1000, 2, "")

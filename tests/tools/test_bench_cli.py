@@ -192,7 +192,7 @@ def test_tag_that_is_refused_runs_on(typist: Typist, new_board: NewBoard, tmp_pa
 
 def test_selftest_tells_the_fault_and_its_exit_code(typist: Typist, new_board: NewBoard) -> None:
     board = new_board()
-    board.hardware.battery_present = False
+    board.hardware.buses.battery_present = False
     answer = typist.type("selftest", board.port, "--gnss-s", "3", expect=6)
     assert "FAIL  battery" in answer
     assert "look at: the battery" in answer

@@ -3,6 +3,7 @@
 from tag.boards import Board
 
 BOARD = Board(
+    number=1,
     i2c_scl=22,
     i2c_sda=21,
     gnss_uart=2,
@@ -12,4 +13,10 @@ BOARD = Board(
     gnss_power=4,
     battery_adc=34,  # ADC1: ADC2 does not work while the radio is on
     battery_divider=(2, 1),
+    one_wire=27,
+    spi=(2, 18, 23, 19, 5),
+    wake="ext1",
+    motion=33,  # an RTC pin, as the next one: others cannot wake the chip
+    tamper=32,
+    led=2,
 )

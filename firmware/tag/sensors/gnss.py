@@ -6,6 +6,8 @@ from tag.sensors.nmea import NmeaReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from machine import UART
 
     from tag.sensors.nmea import Fix
@@ -14,26 +16,28 @@ POLL_MS = 20
 GOOD_CM = 1500  # no point in waiting for a better fix than this
 
 
-def locate(uart: "UART", timeout_ms: int, settle_ms: int) -> "Fix | None":
-    """The receiver's fix; None when there was none within `timeout_ms`.
+def locate(uart: "UART", timeout_ms: int, settle_ms: int, feed: "Callable[[], None]") -> "tuple[Fix | None, bool]":
+    """(The receiver's fix, None when there was none within `timeout_ms`; whether it said anything readable).
 
-    A fix that is worse than `GOOD_CM` or of unknown accuracy is given `settle_ms` to become better.
+    A fix that is worse than `GOOD_CM` or of unknown accuracy is given `settle_ms` to become better. `feed` is called
+    all the time.
     """
     reader = NmeaReader()
     best = None
     started_ms = time.ticks_ms()
     limit_ms = timeout_ms
     while True:
+        feed()
         data = uart.read()
         for fix in reader.feed(data or b""):
             if fix.accuracy_cm is not None and fix.accuracy_cm <= GOOD_CM:
-                return fix
+                return fix, True
             if best is None:
                 limit_ms = min(timeout_ms, time.ticks_diff(time.ticks_ms(), started_ms) + settle_ms)
             best = fix
         if time.ticks_diff(time.ticks_ms(), started_ms) >= limit_ms:
             if best is None and reader.rejected > reader.sentences:
                 print("gnss: %d of its lines were unreadable; baud rate?" % reader.rejected)
-            return best
+            return best, reader.sentences > 0
         if not data:
             time.sleep_ms(POLL_MS)

@@ -1,22 +1,15 @@
 """Sensirion SHT40, SHT41 and SHT45: temperature and humidity over I2C (datasheet of October 2024, section 4)."""
 
+from tag.sensors.crc8 import crc8
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from machine import I2C
 
+BUS = "i2c"
 ADDRESS = 0x44
 MEASURE_HIGH_PRECISION = b"\xfd"
 MEASURE_MS = 10  # the datasheet's maximum is 8.3 ms
-
-
-def crc8(word: bytes) -> int:
-    """The sensor's checksum: polynomial 0x31, start 0xFF; of BE EF it is 92 (datasheet, section 4.4)."""
-    crc = 0xFF
-    for byte in word:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x31) & 0xFF if crc & 0x80 else crc << 1
-    return crc
 
 
 def convert(answer: bytes) -> "tuple[int | None, int | None]":

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from bumble.link import LocalLink
 
-from tagfleet.twin.counters import sealed_under
+from tagfleet.twin.counters import Private, is_service, sealed_under
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.peripheral import Peripheral
@@ -20,7 +20,7 @@ from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import Advertising, VirtualBoard
 from tagwire.beacon import manufacturer_data
 from tagwire.fields import Reading
-from tagwire.keys import beacon_key
+from tagwire.keys import beacon_key, id_key
 from tagwire.seal import aes128
 
 OnMade = Callable[[int, int, Reading, int], None]
@@ -50,6 +50,7 @@ class Twin:
         self.board = VirtualBoard(spec, str(flash.absolute()), self._on_advertising, supply, self._peripheral.nimble)
         self.process = TwinProcess(f"tag {self.tag_id}", interpreter, self.board, clock)
         self._encrypt = aes128(beacon_key(provision.root_key, provision.generation))
+        self._encrypt_id = aes128(id_key(provision.root_key, provision.generation))
         self._last_counter = spec.first_counter - 1
         self._clock = clock
         self._on_made = on_made
@@ -71,8 +72,9 @@ class Twin:
         now_us = int(self._clock() * 1_000_000)
         frame = manufacturer_data(advertising.adv_data, self.company_id)
         if frame is not None:
-            if advertising.reading is not None:
-                self._last_counter = sealed_under(self._encrypt, frame, self._last_counter + 1)
+            if advertising.reading is not None and not is_service(frame):
+                private = Private(self.tag_id, self._encrypt_id, self._clock())
+                self._last_counter = sealed_under(self._encrypt, frame, self._last_counter + 1, private)
                 self._on_made(self.tag_id, self._last_counter, advertising.reading, now_us)
             self._on_advertised(self.tag_id, frame, now_us)
         self._peripheral.start_advertising(advertising.adv_data, advertising.interval_ms, advertising.connectable)

@@ -45,6 +45,11 @@ class Receiver:
         self._next_s = 0  # the next epoch, in whole Unix seconds
         self._waiting: deque[_Burst] = deque()
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it has power."""
+        return self._powered_s is not None
+
     def power(self, on: bool, now_s: float) -> None:
         """Switch its supply; switching on again what is on changes nothing."""
         if not on:

@@ -3,8 +3,8 @@
 Worked out beside the firmware from the same documents, never by calling it: the ledger compares the two.
 """
 
+from tagfleet.twin.chips.bus import Told
 from tagfleet.twin.receiver import Epoch
-from tagfleet.twin.sht4x import crc8
 from tagwire.fields import (
     FIX_1D,
     FIX_1H,
@@ -19,6 +19,7 @@ from tagwire.fields import (
     MOTION_UNKNOWN,
     TIME_ESTIMATED,
     TIME_GNSS,
+    TIME_HUB,
     TIME_UNKNOWN,
     Reading,
 )
@@ -26,61 +27,92 @@ from tagwire.fields import (
 BATTERY_PLAUSIBLE_MV = range(1000, 6001)
 HDOP_SIGMA_M = 3.0  # one sigma per unit of HDOP
 MOVING_MPS = 1.0
+HUB_TIME_S = 600  # for so long a clock that a hub has set is as good as the hub's
 
 
 class Delivered:
-    """What a tag was told since its last sample. `last_fix` outlives that, until power is lost.
+    """What a tag was told since its last sample. `last_fix` and who set the clock outlive that, until power is lost.
 
-    divider: battery volts per pin volt. clock_hold_s: how long the tag trusts its clock after a fix.
+    divider: battery volts per pin volt. clock_hold_s: how long the tag trusts its clock after it was set.
     """
 
     def __init__(self, divider: int, clock_hold_s: int) -> None:
-        self.last_fix: Epoch | None = None
         self._divider = divider
         self._clock_hold_s = clock_hold_s
+        self.power_lost()
+
+    def power_lost(self) -> None:
+        """RTC memory and clock are gone."""
+        self.last_fix: Epoch | None = None
+        self._clock_set: tuple[int, bool] | None = None  # Unix seconds, whether by a hub
         self.clear()
 
     def clear(self) -> None:
         """Nothing delivered yet: a wake begins."""
-        self._finished = False
+        self._measured = False
         self._fix: Epoch | None = None
         self._clock_s: int | None = None
-        self._climate: bytes | None = None
+        self._climate: Told | None = None
+        self._probe: Told | None = None
+        self._stirred: bool | None = None
         self._pin_uv: list[int] = []
 
-    def climate(self, answer: bytes) -> None:
-        """The sensor's answer to a measurement as it went over the bus, damaged or not."""
-        self._climate = answer
+    def climate(self, told: Told) -> None:
+        """A climate sensor's answer."""
+        self._climate = told
+
+    def probe(self, told: Told) -> None:
+        """A temperature probe's answer."""
+        self._probe = told
+
+    def motion(self, stirred: bool) -> None:
+        """The accelerometer said whether it had felt anything."""
+        self._stirred = stirred
 
     def battery(self, pin_uv: int) -> None:
-        """One conversion of the battery's pin."""
+        """One conversion of the battery's pin, which no sample goes without."""
+        self._measured = True
+        self._clock_s = None
         self._pin_uv.append(pin_uv)
 
     def clock(self, unix_s: int) -> None:
-        """The tag read its own clock."""
-        self._clock_s = unix_s
+        """The tag read its own clock: what counts is what it read first when it had measured all."""
+        if self._clock_s is None:
+            self._clock_s = unix_s
+
+    def clock_set(self, unix_s: int) -> None:
+        """The tag set its clock: by the fix that it has just been told, or else by a hub."""
+        by_hub = self._fix is None or self._fix.time_s != unix_s
+        self._clock_set = unix_s, by_hub
+
+    def clock_jumped(self) -> None:
+        """The clock has done what no clock does, and the tag noticed."""
+        self._clock_set = None
 
     def finish(self, fix: Epoch | None) -> None:
         """The receiver was switched off; the fix that it had delivered."""
-        self._finished = True
+        self._clock_s = None
         self._fix = fix
+        if fix is not None:
+            self.last_fix = fix
 
     def reading(self) -> Reading | None:
-        """The reading of this wake; None when it did not read its sensors to the end."""
-        if not self._finished:
+        """The reading of this wake; None when it did not read its sensors."""
+        if not self._measured:
             return None
         time_s, time_quality = self._time()
         position, fix = self._position(time_s)
-        motion = MOTION_UNKNOWN
+        moving = self._stirred
         if self._fix is not None:
-            self.last_fix = self._fix
-            speed_mps = self._fix.speed_mknots * 1852 / 3600 / 1000
-            motion = MOTION_MOVING if round(speed_mps, 3) >= MOVING_MPS else MOTION_STILL
+            moving = bool(moving) or round(self._fix.speed_mknots * 1852 / 3600 / 1000, 3) >= MOVING_MPS
+        motion = MOTION_UNKNOWN if moving is None else MOTION_MOVING if moving else MOTION_STILL
+        humidity_mpct = self._climate.humidity_mpct if self._climate else None
+        temperature = self._probe or self._climate
         return Reading(
             position.latitude_e7 if position else None,
             position.longitude_e7 if position else None,
-            self._word(0, -45_000, 175_000),
-            self._humidity_mpct(),
+            temperature.temperature_mc if temperature else None,
+            humidity_mpct,
             self._battery_mv(),
             fix,
             motion,
@@ -91,11 +123,13 @@ class Delivered:
     def _time(self) -> tuple[int | None, int]:
         if self._fix is not None:
             return self._fix.time_s, TIME_GNSS
-        if self.last_fix is None or self._clock_s is None:
+        if self._clock_set is None or self._clock_s is None:
             return None, TIME_UNKNOWN
-        if not 0 <= self._clock_s - self.last_fix.time_s <= self._clock_hold_s:
+        set_s, by_hub = self._clock_set
+        age_s = self._clock_s - set_s
+        if not 0 <= age_s <= self._clock_hold_s:
             return None, TIME_UNKNOWN
-        return self._clock_s, TIME_ESTIMATED
+        return self._clock_s, TIME_HUB if by_hub and age_s <= HUB_TIME_S else TIME_ESTIMATED
 
     def _position(self, time_s: int | None) -> tuple[Epoch | None, int]:
         """The position to tell and its FIX_* class; without the time, an earlier one's age is not known."""
@@ -108,15 +142,6 @@ class Delivered:
                 if time_s - self.last_fix.time_s <= limit_s:
                     return self.last_fix, fix
         return None, FIX_NONE
-
-    def _word(self, start: int, offset: int, span: int) -> int | None:
-        if self._climate is None or crc8(self._climate[start : start + 2]) != self._climate[start + 2]:
-            return None
-        return round(offset + span * int.from_bytes(self._climate[start : start + 2], "big") / 65_535)
-
-    def _humidity_mpct(self) -> int | None:
-        humidity_mpct = self._word(3, -6_000, 125_000)
-        return None if humidity_mpct is None else min(max(humidity_mpct, 0), 100_000)
 
     def _battery_mv(self) -> int | None:
         if not self._pin_uv:

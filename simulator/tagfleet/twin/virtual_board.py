@@ -10,22 +10,23 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tagfleet.twin.board import ops
+from tagfleet.twin.buses import HANDLERS as BUS_HANDLERS
+from tagfleet.twin.buses import Buses
+from tagfleet.twin.chips.bus import Nack
 from tagfleet.twin.nimble import Nimble, Sending
 from tagfleet.twin.power import PowerSupply
-from tagfleet.twin.receiver import Receiver
-from tagfleet.twin.sht4x import ADDRESS, Nack, Sht4x
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.truth import Delivered
 from tagwire.fields import Reading
 
 PWRON_RESET = 1  # MicroPython's machine.reset_cause() on an ESP32
 HARD_RESET = 2
+WDT_RESET = 3
 DEEPSLEEP_RESET = 4
 
-GNSS_POWER_PIN = 4  # as the firmware's board esp32_devkit has it wired
-BATTERY_PIN = 34
-BATTERY_DIVIDER = 2
 CLOCK_HOLD_H = 12  # the firmware's default
+EXT1_WAKE = 3  # machine.wake_reason()
+TIMER_WAKE = 4
 EPOCH_2000_S = 946_684_800  # where an ESP32's clock starts
 
 
@@ -49,8 +50,8 @@ class Advertising(NamedTuple):
 class VirtualBoard:
     """One board. `on_advertising` is called for each start and stop of advertising.
 
-    sht4x, receiver, supply, radio: the parts, for faults. unique_id: 6 bytes, as burnt in by its maker.
-    battery_present: False leaves the battery's pin at 0 V.
+    buses, supply, radio: the parts, for faults. unique_id: 6 bytes, as burnt in by its maker. virtual_time: what the
+    tag sleeps while awake passes at once, see `virtual_time`.
     """
 
     def __init__(
@@ -61,24 +62,21 @@ class VirtualBoard:
         supply: PowerSupply,
         radio: Nimble | None = None,
     ) -> None:
-        def measure(now_s: float) -> tuple[float, float]:
-            surroundings = spec.world(now_s)
-            return surroundings.temperature_c, surroundings.humidity_pct
-
         self.supply = supply
         self.radio = radio or Nimble()
-        self.sht4x = Sht4x(measure)
-        self.receiver = Receiver(spec.world, seed=spec.provision.tag_id)
-        self.battery_present = True
+        self.virtual_time = False
         self.nvs_works = True
         self.radio_works = True
         self.nvs: dict[bytes, bytes] = {}
         self.unique_id = b"\x02\x00" + spec.provision.tag_id.to_bytes(4, "big")  # a chip's MAC: locally administered
-        self._spec = spec
         self._flash_path = flash_path
         self._on_advertising = on_advertising
         hold_h = spec.provision.settings.get("clock_hold_h", CLOCK_HOLD_H)
-        self._delivered = Delivered(BATTERY_DIVIDER, int(hold_h) * 3600)
+        self._delivered = Delivered(2, int(hold_h) * 3600)
+        self.buses = Buses(spec, self._delivered)
+        self._wake_reason = 0
+        self._bites_s: float | None = None  # when the watchdog does
+        self.power_on_memory = b""  # what RTC memory reads when power has come
         self._rtc_memory = b""
         self._rtc_offset_s = 0.0  # of the chip's clock to the world's
         self._rtc_stopped = True  # without power; it starts with the next wake
@@ -94,15 +92,29 @@ class VirtualBoard:
         self._cause = cause
         self._delivered.clear()
         self.stop()
+        self._bites_s = None
+        self._wake_reason = 0
+        if cause == DEEPSLEEP_RESET:
+            self._wake_reason = EXT1_WAKE if self.buses.wakes() else TIMER_WAKE
+        self.buses.wake_pins = ()
         if cause == PWRON_RESET:
-            self._rtc_memory = b""
+            self._rtc_memory = self.power_on_memory
             self._rtc_stopped = True
-            self._delivered.last_fix = None
-            self.receiver.power(False, 0)
+            self._delivered.power_lost()
+            self.buses.power_lost()
+
+    def step_clock(self, seconds: float) -> None:
+        """A fault: the chip's clock jumps, so far that the tag notices."""
+        self._rtc_offset_s += seconds
+        self._delivered.clock_jumped()
 
     def handle(self, op: int, payload: bytes, now_s: float) -> tuple[int, bytes] | Halt:
         """The (error number or 0, answer) to one request. Raises struct.error or KeyError for what no board asks."""
+        if self._bites_s is not None and now_s > self._bites_s:
+            return Halt(0, WDT_RESET)
         try:
+            if op in BUS_HANDLERS:
+                return BUS_HANDLERS[op](self.buses, payload, now_s)
             return _HANDLERS[op](self, payload, now_s)
         except Nack:
             return ops.ENODEV, b""
@@ -114,6 +126,8 @@ class VirtualBoard:
         answer = {
             "flash": self._flash_path,
             "reset_cause": self._cause,
+            "wake_reason": self._wake_reason,
+            "virtual_time": self.virtual_time,
             "unique_id": self.unique_id.hex(),
         }
         return 0, json.dumps(answer).encode()
@@ -124,7 +138,9 @@ class VirtualBoard:
         return 0, struct.pack("<q", unix_us)
 
     def _rtc_set(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
-        self._rtc_offset_s = struct.unpack("<q", payload)[0] / 1_000_000 - now_s
+        unix_s = struct.unpack("<q", payload)[0] / 1_000_000
+        self._rtc_offset_s = unix_s - now_s
+        self._delivered.clock_set(int(unix_s))
         return 0, b""
 
     def _rtc_load(self, _payload: bytes, _now_s: float) -> tuple[int, bytes]:
@@ -163,39 +179,11 @@ class VirtualBoard:
     def _power_failed(self, _payload: bytes, _now_s: float) -> Halt:
         return Halt(0, PWRON_RESET)
 
-    def _i2c_write(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
-        if payload[0] != ADDRESS:
-            raise Nack
-        self.sht4x.write(payload[1:], now_s)
-        return 0, b""
-
-    def _i2c_read(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
-        address, length = struct.unpack("<BH", payload)
-        if address != ADDRESS:
-            raise Nack
-        answer = self.sht4x.read(length, now_s)
-        self._delivered.climate(answer)
-        return 0, answer
-
-    def _uart_read(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
-        _uart, length = struct.unpack("<BH", payload)
-        return 0, self.receiver.read(length, now_s)
-
     def _ignored(self, _payload: bytes, _now_s: float) -> tuple[int, bytes]:
         return 0, b""
 
-    def _adc_read(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
-        connected = self.battery_present and payload[0] == BATTERY_PIN
-        pin_uv = round(self._spec.world(now_s).battery_mv) * 1000 // BATTERY_DIVIDER if connected else 0
-        self._delivered.battery(pin_uv)
-        return 0, struct.pack("<I", pin_uv)
-
-    def _pin_write(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
-        pin, level = payload
-        if pin == GNSS_POWER_PIN:
-            self.receiver.power(bool(level), now_s)
-            if not level:
-                self._delivered.finish(self.receiver.delivered)
+    def _watchdog(self, payload: bytes, now_s: float) -> tuple[int, bytes]:
+        self._bites_s = now_s + struct.unpack("<I", payload)[0] / 1000
         return 0, b""
 
     def _ble_active(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
@@ -257,12 +245,8 @@ class VirtualBoard:
 
 _HANDLERS: dict[int, Callable[[VirtualBoard, bytes, float], tuple[int, bytes] | Halt]] = {
     ops.HELLO: VirtualBoard._hello,
-    ops.I2C_WRITE: VirtualBoard._i2c_write,
-    ops.I2C_READ: VirtualBoard._i2c_read,
-    ops.UART_READ: VirtualBoard._uart_read,
     ops.UART_WRITE: VirtualBoard._ignored,
-    ops.ADC_READ: VirtualBoard._adc_read,
-    ops.PIN_WRITE: VirtualBoard._pin_write,
+    ops.WATCHDOG: VirtualBoard._watchdog,
     ops.RTC_LOAD: VirtualBoard._rtc_load,
     ops.RTC_STORE: VirtualBoard._rtc_store,
     ops.RTC_READ: VirtualBoard._rtc_read,

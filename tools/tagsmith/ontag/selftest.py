@@ -3,7 +3,14 @@
 import gc
 import json
 import os
+import sys
 import time
+
+# What the firmware had loaded when it was stopped, should it not have got to giving that back itself.
+main = None
+for name in list(sys.modules):
+    if name.startswith("tag"):
+        del sys.modules[name]
 
 
 def measured(part, measure):

@@ -1,7 +1,19 @@
 """`esp32` as on an ESP32, as far as a tag uses it. MicroPython."""
 
 from hostlink import call
-from ops import NVS_ERASE, NVS_GET, NVS_SET
+from ops import NVS_ERASE, NVS_GET, NVS_SET, WAKE_ON
+
+WAKEUP_ALL_LOW = 0
+WAKEUP_ANY_HIGH = 1
+
+
+def wake_on_ext1(pins, level):
+    if level != WAKEUP_ANY_HIGH:
+        raise ValueError("a twin is woken by a high level only")
+    call(WAKE_ON, bytes([pin.id for pin in pins]))
+
+
+wake_on_gpio = wake_on_ext1
 
 
 class NVS:

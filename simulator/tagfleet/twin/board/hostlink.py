@@ -3,14 +3,31 @@
 import struct
 import sys
 
+from ops import SLEPT
+
 _socket = open(int(sys.argv[1]), "r+b")
 
 on_radio_event = None  # called after an answer that says that radio events wait; `bluetooth` sets it
 wait_ms = None  # how to sleep while there is a GATT server; `bluetooth` sets it
 
+# Virtual time: what the program has slept since it last asked the host for anything, and in all; None: real time.
+slept_us = None
+ticks_us = 0
+
+
+def sleep_us(us):
+    """Virtual time passes."""
+    global slept_us, ticks_us
+    slept_us += us
+    ticks_us += us
+
 
 def call(op, payload=b""):
     """The host's answer. Raises OSError with the host's error number; never returns when the host is gone."""
+    global slept_us
+    if slept_us:
+        _socket.write(struct.pack("<BHI", SLEPT, 4, slept_us))
+        slept_us = 0
     _socket.write(struct.pack("<BH", op, len(payload)))
     _socket.write(payload)
     error, length, radio = struct.unpack("<iHB", _read(7))

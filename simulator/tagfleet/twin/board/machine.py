@@ -7,15 +7,20 @@ from hostlink import call
 from ops import (
     ADC_READ,
     DEEPSLEEP,
+    DHT_READ,
     I2C_READ,
     I2C_WRITE,
+    PIN_READ,
     PIN_WRITE,
     RESET,
     RTC_LOAD,
     RTC_SET,
     RTC_STORE,
+    SPI_READ,
+    SPI_WRITE,
     UART_READ,
     UART_WRITE,
+    WATCHDOG,
 )
 
 PWRON_RESET = 1
@@ -25,11 +30,16 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _reset_cause = PWRON_RESET
+_wake_reason = 0
 _unique_id = b""
 
 
 def reset_cause():
     return _reset_cause
+
+
+def wake_reason():
+    return _wake_reason
 
 
 def unique_id():
@@ -47,16 +57,19 @@ def reset():
 class Pin:
     IN = 1
     OUT = 3
+    PULL_DOWN = 1
+    PULL_UP = 2
 
     def __init__(self, id, mode=-1, pull=-1, *, value=None):
         self.id = id
+        self._input = mode == Pin.IN
         self._level = 0
         if value is not None:
             self.value(value)
 
     def value(self, level=None):
         if level is None:
-            return self._level
+            return call(PIN_READ, bytes([self.id]))[0] if self._input else self._level
         self._level = 1 if level else 0
         call(PIN_WRITE, bytes([self.id, self._level]))
 
@@ -84,6 +97,47 @@ class I2C:
 
     def readfrom(self, address, length, stop=True):
         return call(I2C_READ, struct.pack("<BH", address, length))
+
+    def readfrom_mem(self, address, register, length):
+        self.writeto(address, bytes([register]), False)
+        return self.readfrom(address, length)
+
+    def writeto_mem(self, address, register, data):
+        self.writeto(address, bytes([register]) + data)
+
+
+class SPI:
+    def __init__(self, id, baudrate=1000000, *, polarity=0, phase=0, sck=None, mosi=None, miso=None):
+        pass
+
+    def write(self, data):
+        call(SPI_WRITE, data)
+
+    def read(self, length, write=0):
+        return call(SPI_READ, struct.pack("<H", length))
+
+
+def dht_readinto(pin, buffer):
+    buffer[:] = call(DHT_READ)
+
+
+class WDT:
+    def __init__(self, *, id=0, timeout=5000):
+        self._timeout = timeout
+        self.feed()
+
+    def feed(self):
+        call(WATCHDOG, struct.pack("<I", self._timeout))
+
+
+class Timer:
+    """There, and never due: no twin is left at its prompt."""
+
+    def __init__(self, id):
+        pass
+
+    def init(self, *, mode=1, period=-1, callback=None):
+        pass
 
 
 class UART:

@@ -5,7 +5,9 @@ radio event waits) and that many bytes. DEEPSLEEP, RESET and a flash operation t
 ends the process.
 """
 
-HELLO = 1  # -> JSON: {"flash": path, "reset_cause": n, "unique_id": hexadecimal}
+HELLO = (
+    1  # -> JSON: {"flash": path, "reset_cause": n, "wake_reason": n, "unique_id": hexadecimal, "virtual_time": bool}
+)
 I2C_WRITE = 2  # <B address, data
 I2C_READ = 3  # <BH address, length -> data
 UART_READ = 4  # <BH uart, at most -> data
@@ -26,6 +28,17 @@ RESET = 17
 RTC_READ = 20  # -> <q Unix microseconds
 NVS_ERASE = 19  # namespace NUL key
 
+SLEPT = 21  # <I microseconds of virtual time have passed on the board: no answer
+PIN_READ = 22  # <B pin -> <B level
+WATCHDOG = 23  # <I milliseconds until it bites, from now on
+WAKE_ON = 24  # <B pin each: a high level ends the next deep sleep
+SPI_WRITE = 25  # data, to whichever chip is selected
+SPI_READ = 26  # <H length -> data
+ONE_WIRE_RESET = 27  # -> <B whether a device is present
+ONE_WIRE_WRITE = 28  # data
+ONE_WIRE_READ = 29  # <H length -> data
+DHT_READ = 30  # -> five bytes
+
 BLE_CONFIG = 40  # <B BLE_*, value -> the address, most significant byte first
 BLE_SERVE = 41  # JSON: [[UUID, [[UUID, flags], ...]], ...] -> JSON: [[value handle, ...], ...]
 BLE_VALUE = 42  # <H value handle, what peers read from now on
@@ -45,5 +58,6 @@ FLASH_ERASE = 1
 POWER_FAILED = 18  # the board has done its part of the torn operation
 
 EIO = 5
+ETIMEDOUT = 116
 ENODEV = 19  # what an ESP32's I2C says when no device acknowledges
 NVS_NOT_FOUND = -0x1102  # ESP_ERR_NVS_NOT_FOUND, negative as MicroPython raises it

@@ -12,13 +12,18 @@ import time  # noqa: F401
 import bluetooth  # noqa: F401  (all of the board's modules, while the host's file system can still be seen)
 import esp32  # noqa: F401
 import flash
+import hostlink
 import machine
+import onewire  # noqa: F401
 import vfs
 from hostlink import call
 from ops import HELLO
 
 board = json.loads(call(HELLO))
 machine._reset_cause = board["reset_cause"]
+machine._wake_reason = board["wake_reason"]
+if board["virtual_time"]:
+    hostlink.slept_us = 0
 machine._unique_id = binascii.unhexlify(board["unique_id"])
 volume = vfs.VfsLfs2(flash.Flash(board["flash"]))
 vfs.umount("/")

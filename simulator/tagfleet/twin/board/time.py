@@ -6,24 +6,34 @@ import hostlink
 import utime
 from hostlink import call
 from ops import RTC_READ
-from utime import (  # noqa: F401  (what this module does not change)
-    sleep_us,
-    ticks_add,
-    ticks_cpu,
-    ticks_diff,
-    ticks_ms,
-    ticks_us,
-)
+from utime import ticks_add, ticks_cpu, ticks_diff  # noqa: F401  (what this module does not change)
 
 _EPOCH_S = 946684800  # 2000-01-01T00:00:00Z
 
 
 def sleep_ms(ms):
     """While there is a GATT server, its events are delivered meanwhile."""
-    if hostlink.wait_ms is None:
-        utime.sleep_ms(ms)
-    else:
+    if hostlink.slept_us is not None:
+        hostlink.sleep_us(ms * 1000)
+    elif hostlink.wait_ms is not None:
         hostlink.wait_ms(ms)
+    else:
+        utime.sleep_ms(ms)
+
+
+def sleep_us(us):
+    if hostlink.slept_us is not None:
+        hostlink.sleep_us(us)
+    else:
+        utime.sleep_us(us)
+
+
+def ticks_us():
+    return utime.ticks_us() if hostlink.slept_us is None else hostlink.ticks_us
+
+
+def ticks_ms():
+    return utime.ticks_ms() if hostlink.slept_us is None else hostlink.ticks_us // 1000
 
 
 def sleep(seconds):
