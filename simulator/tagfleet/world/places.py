@@ -24,6 +24,7 @@ TOUR_CITIES = (2, 5)
 STEEL_SHARE = 0.3  # of the trucks; the others have curtains, through which GNSS sees the sky (uncalibrated)
 DEPOT_SPREAD_M = 4_000.0
 NO_DEPOT = -1
+DOCK_MINUTE_S = 60.0  # who is docked is looked up once a minute, and holds for it
 _BUCKET_S = 1800.0
 _BUCKETS = int(WEEK_S / _BUCKET_S)
 _NEVER_S = -1e9

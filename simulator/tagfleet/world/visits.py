@@ -5,7 +5,7 @@ import numpy as np
 from tagfleet.world.consignments import Consignments
 from tagfleet.world.line import WEEK_S
 from tagfleet.world.noise import Floats, Ints
-from tagfleet.world.places import MONDAY_S, Places
+from tagfleet.world.places import DOCK_MINUTE_S, MONDAY_S, Places
 
 
 def visits(places: Places, consignments: Consignments, start_s: float, end_s: float) -> tuple[Ints, Ints]:
@@ -28,7 +28,7 @@ def visits(places: Places, consignments: Consignments, start_s: float, end_s: fl
 
 def _met(places: Places, tags: Ints, at: Ints, begins_s: Floats, ends_s: Floats) -> list[Ints]:
     """Trucks that load at a tag's depot during its stay, and depots at which its truck loads."""
-    longest_s = (places.stop_departs_s - places.stop_arrives_s).max(initial=0.0)
+    longest_s = (places.stop_departs_s - places.stop_arrives_s).max(initial=0.0) + DOCK_MINUTE_S
     found = []
     for mine, theirs in ((places.stop_depot, places.stop_truck), (places.stop_truck, places.stop_depot)):
         keys = mine * (2 * WEEK_S) + places.stop_arrives_s
@@ -38,6 +38,6 @@ def _met(places: Places, tags: Ints, at: Ints, begins_s: Floats, ends_s: Floats)
         count = np.maximum(np.searchsorted(keys, at * (2 * WEEK_S) + ends_s, "right") - low, 0)
         which = np.repeat(np.arange(len(at)), count)
         stop = order[np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + low[which]]
-        overlaps = places.stop_departs_s[stop] >= begins_s[which]
+        overlaps = places.stop_departs_s[stop] + DOCK_MINUTE_S >= begins_s[which]
         found.append(theirs[stop[overlaps]] << 32 | tags[which[overlaps]])
     return found

@@ -6,6 +6,7 @@ which steps, in which order or on how many machines a run asks. What is kept bet
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from tagfleet.world.environment import Environment
 from tagfleet.world.exposure import Exposure
 from tagfleet.world.network import Network, great_circles, shipped_network
 from tagfleet.world.noise import Floats, Ints
-from tagfleet.world.places import NO_DEPOT, Place, plan_places, week_number
+from tagfleet.world.places import DOCK_MINUTE_S, NO_DEPOT, Place, plan_places, week_number
 from tagfleet.world.present import Present, Stay
 from tagfleet.world.visits import visits
 from tagfleet.world.weather import AIR, DEW, Weather, weather_c
@@ -25,7 +26,6 @@ from tagfleet.world.weather import AIR, DEW, Weather, weather_c
 TAGS_PER_PLACE = 8
 DEPOT_SHARE = 0.2
 DEPOTS_MIN = 2
-DOCK_MINUTE_S = 60.0
 _ROWS_AT_ONCE = 16_384  # columns of that size stay in a processor's cache
 
 
@@ -174,11 +174,13 @@ class World:
         return place
 
     def view(self, tag: int, always_sky: bool = False) -> Callable[[float], Environment]:
-        """The world of one tag, as a function of Unix seconds. `always_sky` keeps it out of halls and tunnels."""
+        """The world of one tag, as a function of Unix seconds, which changes once a second. `always_sky` keeps it out
+        of halls and tunnels."""
         tags = np.array([tag], np.int64)
 
-        def environment(t_s: float) -> Environment:
-            row = self.environments(tags, np.array([t_s], np.float64))
+        @lru_cache(maxsize=2)  # a wake asks often within the same second
+        def in_second(second: int) -> Environment:
+            row = self.environments(tags, np.array([second], np.float64))
             return Environment(
                 float(row.temperature_c[0]),
                 float(row.humidity_pct[0]),
@@ -189,7 +191,7 @@ class World:
                 always_sky or bool(row.has_sky[0]),
             )
 
-        return environment
+        return lambda t_s: in_second(int(t_s))
 
     def _environments(self, tags: Ints, t_s: Floats) -> Environments:
         stay = self.stays(tags, t_s)
