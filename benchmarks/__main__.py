@@ -17,6 +17,7 @@ from rich.table import Table
 from benchmarks import (
     batches,
     beacons,
+    courier,
     demo,
     firmware,
     flashing,
@@ -39,6 +40,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "firmware": firmware.figures,
     "demo": demo.figures,
     "gateway": gateway.figures,
+    "courier": courier.figures,
     "wire": wire_bytes.figures,
     "kill9": kills.figures,
     "simulation": simulation.figures,

@@ -61,6 +61,9 @@ class Broker:
         self.away = False
         self.batches: list[ClosedBatch] = []
         self.replies: list[bytes] = []
+        self.history: list[Key] = []
+        """(tag, counter) of every sample of the backlog that was published, in order."""
+        self._live: list[Key] = []
         self.has_room = self.has_room_for_alarm = True
         self.max_payload_bytes = 1_000_000
         self.connected = True
@@ -75,6 +78,7 @@ class Broker:
             self.replies.append(batch.payload)
         else:
             self.batches.append(batch)
+            (self.history if batch.lane == LANE_BACKLOG else self._live).extend(sample_keys(batch))
         if not self.away:
             assert self._hub is not None
             asyncio.get_running_loop().call_soon(self._hub.batch_acknowledged, batch.sequence)
@@ -82,13 +86,9 @@ class Broker:
     def publish_status(self, message: bytes) -> None:
         pass
 
-    def published(self, lane: int | None = None) -> list[Key]:
-        """(tag, counter) of every sample that was published, in order."""
-        return [key for batch in self.batches if lane in (None, batch.lane) for key in sample_keys(batch)]
-
-    @property
-    def history(self) -> list[Key]:
-        return self.published(LANE_BACKLOG)
+    def published(self) -> list[Key]:
+        """Of every sample, the backlog's last."""
+        return self._live + self.history
 
 
 class Desk:
@@ -200,3 +200,8 @@ def at_desk(
                 await writer
 
     asyncio.run(main())
+
+
+async def until_published(desk: Desk, history: int) -> None:
+    """Return when so many samples of the backlog have reached the broker."""
+    await until(lambda: len(desk.broker.history) >= history)

@@ -95,7 +95,15 @@ class FlockDesk(Desk):
         return due.records(self.now_us)
 
 
-def on_air(folder: Path, scenario: Any, tags: int, alone_h: float, links: LinkSettings, **courier: Any) -> None:
+def on_air(
+    folder: Path,
+    scenario: Any,
+    tags: int,
+    alone_h: float,
+    links: LinkSettings,
+    timeout_s: float = 100.0,
+    **courier: Any,
+) -> None:
     """`scenario(desk, air)` with the desk's radio listening, and the flock's air connected to it."""
     socket = folder / "air"
 
@@ -110,7 +118,7 @@ def on_air(folder: Path, scenario: Any, tags: int, alone_h: float, links: LinkSe
                 await listening
 
     options = {"tags": tags, "alone_h": alone_h, "links": links, "socket": socket, **courier}
-    at_desk(with_air, desk_type=lambda **_: FlockDesk(**options), timeout_s=100.0)
+    at_desk(with_air, desk_type=lambda **_: FlockDesk(**options), timeout_s=timeout_s)
 
 
 def test_backlog_of_a_flock_is_drained_and_no_live_beacon_is_lost(tmp_path: Path) -> None:

@@ -118,8 +118,8 @@ def check(week: Week) -> None:
     assert week.visits > week.made / 100
 
 
-def test_day_of_random_disconnections_and_restarts(tmp_path: Path) -> None:
-    check(simulated_week(tmp_path, 1.0))
+def test_half_a_day_of_random_disconnections_and_restarts(tmp_path: Path) -> None:
+    check(simulated_week(tmp_path, 0.5))
 
 
 @pytest.mark.soak

@@ -14,6 +14,8 @@ from tagwire.gatt_ids import CONTROL, DATA, SERVICE
 from tagwire.session import FRAME_BYTES_MAX
 
 CLOSE_TIMEOUT_S = 5.0
+DEFAULT_WRITE_BYTES = 20  # at the MTU that a connection begins with (Core Specification, Vol 3, Part F, 3.2.8)
+MTU_LOOKS, MTU_LOOK_S = 10, 0.1
 
 
 class _BleakLink:
@@ -53,8 +55,12 @@ async def bleak_link(device: BLEDevice | None, timeout_s: float, arguments: dict
                 control = client.services.get_characteristic(CONTROL)
                 if control is None:
                     raise LinkError(NO_SERVICE)
-                frame_bytes = min(control.max_write_without_response_size, FRAME_BYTES_MAX)
                 await client.start_notify(DATA, on_notification)
+                for _ in range(MTU_LOOKS):  # some systems tell the MTU a moment after the services
+                    if control.max_write_without_response_size > DEFAULT_WRITE_BYTES:
+                        break
+                    await asyncio.sleep(MTU_LOOK_S)
+                frame_bytes = min(control.max_write_without_response_size, FRAME_BYTES_MAX)
         except BleakCharacteristicNotFoundError:
             raise LinkError(NO_SERVICE) from None
         except (BleakError, TimeoutError, OSError) as error:
