@@ -13,6 +13,7 @@ from taghub.courier.courier import Courier
 from taghub.heard import Heard, HeardRun, connectable
 from taghub.intake import ACCEPTED as OUTCOME_ACCEPTED
 from taghub.intake import Intake
+from taghub.inventory import Inventory
 from taghub.outbox import REFUSED_PAUSE_S
 from taghub.pacing import Pacer
 from taghub.position import PositionSource
@@ -27,6 +28,7 @@ from taghub.split import halves
 from taghub.spool import DROP_MEMORY, Dropped, Known, Loaded, Spool, Store
 from taghub.status import ONLINE, Figures, RadioStatus, status
 from taghub.suspects import Suspects
+from taghub.topics import topics
 from taghub.trace_file import TraceFile
 from taghub.uplink import MAX_PACKET_BYTES, Uplink
 from tagwire.batch import Batch
@@ -85,6 +87,9 @@ class Hub:
         self._counts = {"closed": 0, "events": 0, "acknowledged": 0, "refused": 0}
         self._link = {"connections": 0, "losses": 0, "refusals": 0}
         self._started_s = clock.age_s()
+        site, name = settings.hub.site, settings.hub.id
+        interval_s = settings.hub.presence_interval_s
+        self._inventory = Inventory(topics(site, name).presence, site, name, interval_s, self._started_s)
         self._status_before = (self._started_s, 0, 0)
         self.all_delivered = asyncio.Event()
         """Set while no closed batch waits for the broker's acknowledgement."""
@@ -156,6 +161,7 @@ class Hub:
                     self.courier.first_heard(tag_id, counter)
             self.spool.accept(samples)
             self._batcher.add(samples, self._clock.age_s())
+            self._inventory.take(samples)
             alarms = samples[are_alarms(samples)]
             if len(alarms):
                 self._raise_events(alarms)
@@ -223,6 +229,7 @@ class Hub:
         if step_us:
             _logger.warning("the clock was set by %.1f s: %d open samples follow", step_us / 1e6, self.open_samples)
             self._batcher.shift(step_us)
+            self._inventory.presence.shift(step_us)
         if before != self._clock_quality:
             _logger.info("the clock is %s", CLOCK_WORDS[self._clock_quality])
 
@@ -275,11 +282,21 @@ class Hub:
         self._uplink.publish_status(message)
         self._status_before = (now_s, reports, samples)
 
+    def publish_presence(self) -> None:
+        """Publish who is here, where that is due."""
+        now_us = self._clock.unix_us()
+        if self._uplink is not None and now_us:
+            clock = CLOCK_WORDS[self._clock_quality]
+            for topic, message in self._inventory.due(self._clock.age_s(), now_us, clock):
+                self._uplink.publish_retained(topic, message)
+
     def uplink_connected(self) -> None:
         self._link["connections"] += 1
         _logger.info("connected to the broker")
         self.ever_connected.set()
         self.publish_status(ONLINE)
+        self._inventory.connected()
+        self.publish_presence()
         self.send()
 
     def uplink_refused(self, reason: str) -> None:
@@ -304,6 +321,9 @@ class Hub:
                 self._largest_bytes = min(self._largest_bytes, len(batch.payload) - 1)
             reason = "it ends the connection whenever this is sent"
             self._refuse(sequence, TOO_LARGE if splittable else MALFORMED, reason)
+
+    def retained_given_up(self, topic: str) -> None:
+        self._inventory.given_up(topic)
 
     def status_acknowledged(self) -> None:
         self._suspects.status_acknowledged()

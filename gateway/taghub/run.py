@@ -28,6 +28,7 @@ CLOCK_INTERVAL_S = 1.0
 SPOOL_CHECK_FIRST_S = 30.0
 SPOOL_CHECK_S = 86_400.0
 STATUS_TIMEOUT_S = 2.0  # for the last status, when everything else is delivered or given up
+PRESENCE_LOOK_S = 1.0
 NAMES_PAUSE_S = 0.005  # between two slices of some milliseconds: naming tags takes half a core at most
 NAMES_INTERVAL_S = 1.0
 
@@ -130,6 +131,7 @@ async def _work(
             if settings.spool is not None:
                 tasks.append(group.create_task(_check_spool(hub), name="spool check"))
             tasks.append(group.create_task(_report(hub, settings.hub.status_interval_s), name="status"))
+            tasks.append(group.create_task(_report_presence(hub), name="presence"))
             tasks.append(group.create_task(_name_tags(hub), name="names"))
             if hub.courier is not None:
                 tasks.append(group.create_task(hub.courier.run(), name="courier"))
@@ -200,6 +202,12 @@ async def _report(hub: Hub, interval_s: float) -> None:
         await asyncio.sleep(interval_s)
         hub.publish_status(ONLINE)
         hub.send()
+
+
+async def _report_presence(hub: Hub) -> None:
+    while True:
+        await asyncio.sleep(PRESENCE_LOOK_S)
+        hub.publish_presence()
 
 
 async def _deliver(hub: Hub, uplink: Uplink, mqtt: MqttSettings, durable: bool) -> None:

@@ -64,19 +64,20 @@ AnyPath = Annotated[Path, AfterValidator(_path)]
 
 
 class Profile(NamedTuple):
-    """What a kind of link changes: when a batch closes, how often status and keep-alive go, and whether batches are
-    described."""
+    """What a kind of link changes: when a batch closes, how often status, presence and keep-alive go, and
+    whether batches are described."""
 
     max_age_s: float
     status_interval_s: float
     keepalive_s: int
     describe: bool
+    presence_interval_s: float
 
 
 PROFILES = {
-    "desk": Profile(1.0, 10.0, 5, True),
-    "truck": Profile(60.0, 3600.0, 60, False),
-    "metered": Profile(300.0, 3600.0, 300, False),
+    "desk": Profile(1.0, 10.0, 5, True, 10.0),
+    "truck": Profile(60.0, 3600.0, 60, False, 3600.0),
+    "metered": Profile(300.0, 3600.0, 300, False, 3600.0),
 }
 
 
@@ -97,6 +98,9 @@ class HubSettings(_Section):
     profile: Literal["desk", "truck", "metered"] = Field(
         "desk",
         description="the link: sets max_age_s, status_interval_s, keepalive_s and describe where they are not set",
+    )
+    presence_interval_s: float = Field(
+        10.0, ge=1, le=86400, description="seconds between two presence messages while no tag comes or is lost"
     )
     status_interval_s: float = Field(10.0, ge=1, le=3600, description="seconds between two status messages")
 
@@ -298,7 +302,8 @@ class Settings(_Section):
         if not isinstance(hub, dict) or hub.get("profile") not in PROFILES:
             return document  # none, or a mistake that the field itself tells
         profile = PROFILES[hub["profile"]]
-        filled = {**document, "hub": {"status_interval_s": profile.status_interval_s, **hub}}
+        intervals = {name: getattr(profile, name) for name in ("status_interval_s", "presence_interval_s")}
+        filled = {**document, "hub": {**intervals, **hub}}
         for section, name in (("batch", "max_age_s"), ("mqtt", "keepalive_s"), ("mqtt", "describe")):
             values = document.get(section, {} if section == "batch" else None)
             if isinstance(values, dict):

@@ -13,11 +13,18 @@ class Topics(NamedTuple):
     command: str
     """What it listens to."""
     reply: str
+    presence: str
 
 
 def topics(site: str, hub: str) -> Topics:
     """The topics of one hub."""
     root = f"tags/v1/{site}/{hub}"
     return Topics(
-        f"{root}/samples", f"{root}/backlog", f"{root}/events", f"{root}/status", f"{root}/command", f"{root}/reply"
+        f"{root}/samples",
+        f"{root}/backlog",
+        f"{root}/events",
+        f"{root}/status",
+        f"{root}/command",
+        f"{root}/reply",
+        f"{root}/presence",
     )

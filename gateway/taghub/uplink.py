@@ -64,7 +64,10 @@ class UplinkEvents(Protocol):
         ended again with this one alone in flight."""
 
     def status_acknowledged(self) -> None:
-        """The broker has taken a status over; `has_room` may be true again."""
+        """The broker has taken a retained message over; `has_room` may be true again."""
+
+    def retained_given_up(self, topic: str) -> None:
+        """The connection has ended with this retained message alone in flight: it may be too large."""
 
     def batch_acknowledged(self, sequence: int) -> None:
         """The broker has taken a batch over."""
@@ -102,8 +105,9 @@ class Uplink:
         self._window = settings.inflight
         self._receive_maximum = _RECEIVE_MAXIMUM
         self._sequences: dict[int, int] = {}
-        self._next_status: bytes | None = None
-        self._status_given_up = False  # and said so
+        self._retained: dict[str, bytes] = {}  # by topic, what goes next; the topics of a hub are few
+        self._retained_topic = ""  # of what is in flight
+        self._given_up: set[str] = set()  # topics, and said so
         self._idle = asyncio.Event()
         self._idle.set()
         self._backoff = Backoff()  # touched by paho's thread, and in the event loop only when that has ended or will
@@ -191,8 +195,13 @@ class Uplink:
         self._publish(topic, batch.payload, batch.sequence, properties, retain=False)
 
     def publish_status(self, status: bytes) -> None:
-        """Publish a retained status, as soon as the one before is answered; of several that wait, the last goes."""
-        self._next_status = status
+        """Publish the retained status."""
+        self.publish_retained(self._topics.status, status)
+
+    def publish_retained(self, topic: str, message: bytes) -> None:
+        """Publish a retained message, as soon as the one before is answered; of several that wait for one topic, the
+        last goes."""
+        self._retained[topic] = message
         self._idle.clear()
         self._send_status()
 
@@ -203,21 +212,24 @@ class Uplink:
     def _send_status(self) -> None:
         # Full of batches, it still has room for a status; but what is suspected has to be alone.
         window = 1 if self._careful else min(self._window + 2, self._receive_maximum)
-        if self._next_status is None or not self._connected or _STATUS in self._sequences.values():
+        if not self._connected or _STATUS in self._sequences.values() or len(self._sequences) >= window:
             return
-        if len(self._sequences) < window:
-            status, self._next_status = self._next_status, None
-            if len(status) > self.max_payload_bytes:
-                self._give_up_status(len(status))
+        while self._retained:
+            topic = next(iter(self._retained))
+            message = self._retained.pop(topic)
+            if len(message) <= self.max_payload_bytes:
+                self._retained_topic = topic
+                self._publish(topic, message, _STATUS, self._properties(STATUS_CONTENT_TYPE), retain=True)
                 return
-            self._publish(self._topics.status, status, _STATUS, self._properties(STATUS_CONTENT_TYPE), retain=True)
-
-    def _give_up_status(self, size: int) -> None:
-        if not self._status_given_up:
-            _logger.error("the broker takes %d bytes, too few for the status of %d", self.max_payload_bytes, size)
-        self._status_given_up = True
+            self._give_up(topic, len(message))
         if not self._sequences:
             self._idle.set()
+
+    def _give_up(self, topic: str, size: int) -> None:
+        if topic not in self._given_up:
+            what = topic.split("/")[4]
+            _logger.error("the broker takes %d bytes, too few for the %s of %d", self.max_payload_bytes, what, size)
+        self._given_up.add(topic)
 
     def _publish(self, topic: str, payload: bytes, sequence: int, properties: Properties | None, retain: bool) -> None:
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
@@ -314,10 +326,12 @@ class Uplink:
     def _consider_fruitless(self) -> None:
         """The connection has ended. If that may be because of what was in flight, get it back from paho."""
         batches = [sequence for sequence in self._sequences.values() if sequence != _STATUS]
-        self._fruitless = self._fruitless + 1 if batches else 0
-        if not batches or (self._fruitless < FRUITLESS_MAX and not self._careful):
+        self._fruitless = self._fruitless + 1 if self._sequences else 0
+        if not self._sequences or (self._fruitless < FRUITLESS_MAX and not self._careful):
             return
         blamed = self._careful
+        if blamed and not batches:
+            self._events.retained_given_up(self._retained_topic)
         self._careful = True
         self._old.append(asyncio.create_task(asyncio.to_thread(_end_client, self._client)))
         self._replace_client(batches, blamed)
@@ -336,7 +350,7 @@ class Uplink:
         """Go on with a new client and a new session after a while; the batches that were in flight go back."""
         self._client = self._make_client()
         self._sequences.clear()
-        if self._next_status is None:
+        if not self._retained:
             self._idle.set()
         self._events.batches_returned(batches, blamed)
         self._loop.call_later(self._backoff.down_s(time.monotonic()), self._start_anew)
@@ -348,7 +362,7 @@ class Uplink:
     def _answered(self, mid: int, code: int, reason: str) -> None:
         sequence = self._sequences.pop(mid, None)
         self._send_status()
-        if not self._sequences and self._next_status is None:
+        if not self._sequences and not self._retained:
             self._idle.set()
         if sequence is None:
             return

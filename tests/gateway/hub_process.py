@@ -137,6 +137,7 @@ class Subscriber:
     ) -> None:
         self.batches: list[Batch] = []
         self.statuses: list[dict[str, Any]] = []
+        self.presence: dict[str, dict[str, Any]] = {}
         self.backlog: list[Batch] = []
         self.events: list[dict[str, Any]] = []
         self.other: list[str] = []
@@ -168,6 +169,8 @@ class Subscriber:
             self.events.append(json.loads(message.payload))
         elif message.topic.endswith("/status"):
             self.statuses.append(json.loads(message.payload))
+        elif "/presence" in message.topic:
+            self.presence[message.topic] = json.loads(message.payload) if message.payload else {}
         else:
             self.other.append(message.topic)
 

@@ -16,11 +16,15 @@ def radio_named(text: str, company_id: int, clock: Clock | None = None, passive:
     """The radio that is meant: "bleak", "hci1", "bleak:hci1", "bumble:usb:0", "air:127.0.0.1:7700". Raises ValueError.
 
     passive: scan without asking the senders for anything."""
+    return make_radio(settings_named(text, passive), company_id, clock or SystemClock())
+
+
+def settings_named(text: str, passive: bool = False) -> RadioSettings:
+    """As a [[radio]] section has them. Raises ValueError."""
     try:
-        settings = _settings(text, "passive" if passive else "active")
+        return _settings(text, "passive" if passive else "active")
     except (ValidationError, KeyError):
         raise ValueError(f"{text!r} is none of {EXAMPLES}") from None
-    return make_radio(settings, company_id, clock or SystemClock())
 
 
 def _settings(text: str, scan: str) -> RadioSettings:

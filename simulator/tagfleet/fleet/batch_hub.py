@@ -156,6 +156,9 @@ class BatchHub:
     def status_acknowledged(self) -> None:
         self._send()
 
+    def retained_given_up(self, topic: str) -> None:
+        """Its status is small."""
+
     def batch_acknowledged(self, sequence: int) -> None:
         if (batch := self._flying.pop(sequence, None)) is not None:
             self._trace.samples(ACKNOWLEDGED, *key_columns(batch), 0)
