@@ -1,6 +1,7 @@
 """The command `taghub`."""
 
 import asyncio
+import json as json_text
 import logging
 import sys
 from importlib.metadata import version
@@ -10,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from taghub import looking
+from taghub.doctor import doctor_lines, exit_code
 from taghub.errors import EXIT_CODES, TaghubError
 from taghub.run import read_keyring, run
 from taghub.settings import Settings, load_settings
@@ -57,6 +60,30 @@ def check(settings_file: SettingsFile) -> None:
         typer.echo(f"  {line}")
 
 
+@app.command(epilog=_EXIT_CODES_HELP)
+def doctor(
+    settings_file: SettingsFile,
+    listen: Annotated[
+        float, typer.Option("--listen", min=0, help="Seconds for which each radio is listened to; 0 for not at all.")
+    ] = 3.0,
+    json: Annotated[bool, typer.Option("--json", help="A list of findings as JSON.")] = False,
+) -> None:
+    """Look at everything that a hub with these settings needs, and say for each fault what to do.
+
+    Keyring, clock, adapters, BlueZ, permissions, disk, broker. It changes nothing. Exits as `taghub run` would with the
+    first failure; warnings are no failure.
+    """
+    from taghub.doctor_probe import examine  # asks many parts, which load
+
+    findings = asyncio.run(examine(load_settings(settings_file), listen))
+    if json:
+        typer.echo(json_text.dumps([finding._asdict() for finding in findings], indent=1))
+    else:
+        for line in doctor_lines(findings):
+            typer.echo(line)
+    raise typer.Exit(exit_code(findings))
+
+
 @app.command()
 def init() -> None:
     """Print a commented settings file to start from: `taghub init > settings.toml`."""
@@ -81,6 +108,9 @@ def _show_version(value: bool) -> None:
     if value:
         typer.echo(f"taghub {version('tagstack')}")
         raise typer.Exit
+
+
+looking.register(app)
 
 
 @app.callback()

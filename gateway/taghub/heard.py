@@ -41,6 +41,17 @@ class Heard(NamedTuple):
     address: bytes = b""
 
 
+class Advertisement(NamedTuple):
+    """Anything that a radio has heard, of whomever: Unix time in microseconds, RSSI in dBm, address, AdvData.
+
+    Where the operating system tells what is in an advertisement and not its bytes, `adv_data` is put together again."""
+
+    t_us: int
+    rssi_dbm: int
+    address: str
+    adv_data: bytes
+
+
 class HeardRun(Sequence[Heard]):
     """Many reports of whole beacons as columns, for a hub that hears thousands a second; else like a list of Heard.
 

@@ -5,7 +5,7 @@ header claims to be, which nothing proves.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from taghub.heard import Heard
 from taghub.intake import Accepted, Intake
@@ -75,6 +75,15 @@ class Scan:
     def rows(self) -> list[Row]:
         """Tags by id."""
         return sorted(self._rows.values())
+
+
+def as_json(sample: Accepted) -> dict[str, Any]:
+    """A sample's values by name, for a line of JSON; what is not available is None."""
+    reading = sample.reading._asdict()
+    if reading["time_s"] is not None:
+        reading["time_s"] = fields.resolve_time(reading["time_s"], sample.t_us // 1_000_000)
+    heard = {"tag": sample.tag_id, "counter": sample.counter, "heard_us": sample.t_us, "rssi_dbm": sample.rssi_dbm}
+    return {**heard, "alarm": sample.alarm, **reading}
 
 
 def describe(sample: Accepted) -> str:

@@ -158,7 +158,16 @@ class AirSettings(_Section):
     required: bool = Field(True, description="whether the hub refuses to start without this radio")
 
 
-RadioSettings = Annotated[BleakSettings | BumbleSettings | AirSettings, Field(discriminator="kind")]
+class ReplaySettings(_Section):
+    """A capture of `taghub capture`, or another btsnoop file, in the place of a radio."""
+
+    kind: Literal["replay"]
+    path: AnyPath = Field(description="btsnoop file; relative to the settings file")
+    speed: float = Field(1.0, ge=0, description="times real time; 0: as fast as the hub can")
+    required: bool = Field(True, description="whether the hub refuses to start without this radio")
+
+
+RadioSettings = Annotated[BleakSettings | BumbleSettings | AirSettings | ReplaySettings, Field(discriminator="kind")]
 
 
 class TlsSettings(_Section):
@@ -314,8 +323,8 @@ class Settings(_Section):
     def _consistent(self) -> "Settings":
         if self.mqtt is not None and "broker" in self.model_fields_set:
             raise ValueError("[mqtt] names a broker and [broker] starts one: keep one of the two")
-        if self.clock.source == "air" and any(radio.kind != "air" for radio in self.radio):
-            raise ValueError('clock.source = "air" needs every radio to be of kind "air"')
+        if self.clock.source == "air" and any(radio.kind not in ("air", "replay") for radio in self.radio):
+            raise ValueError('clock.source = "air" needs every radio to be of kind "air" or "replay"')
         return self
 
 
@@ -342,7 +351,7 @@ def load_settings(path: Path) -> Settings:
 def _first_problem(error: ValidationError) -> str:
     problems = error.errors()
     first = problems[0]
-    kinds = ("bleak", "bumble", "air", "fixed", "gpsd")  # pydantic puts a union's tag into the location
+    kinds = ("bleak", "bumble", "air", "replay", "fixed", "gpsd")  # pydantic puts a union's tag into the location
     key = ".".join(str(part) for part in first["loc"] if part not in kinds)
     if first["type"] == "missing":
         text = "is missing"
@@ -367,6 +376,8 @@ def _with_absolute_paths(section: Settings, folder: Path) -> Settings:
                 changes[name] = folder / value
             elif isinstance(value, BaseModel):
                 changes[name] = absolute(value)
+            elif isinstance(value, list):
+                changes[name] = [absolute(item) if isinstance(item, BaseModel) else item for item in value]
         return model.model_copy(update=changes)
 
     changed = absolute(section)

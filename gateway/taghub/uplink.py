@@ -127,10 +127,7 @@ class Uplink:
             client = MqttClient(CallbackAPIVersion.VERSION2, client_id, protocol=version, clean_session=False)
         client.max_inflight_messages_set(settings.inflight + 2)  # and the status, and an alarm
         client.will_set(self._topics.status, will, qos=1, retain=True, properties=self._properties(STATUS_CONTENT_TYPE))
-        if settings.username is not None:
-            client.username_pw_set(settings.username, _password(settings))
-        if settings.tls is not None:
-            client.tls_set_context(tls_context(settings.tls))
+        configure_access(client, settings)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -379,6 +376,14 @@ class Uplink:
             self._events.batch_refused(sequence, code, reason)
         else:
             self._events.batch_acknowledged(sequence)
+
+
+def configure_access(client: Client, settings: MqttSettings) -> None:
+    """User name, password and TLS. Raises SettingsError when a file for them cannot be used."""
+    if settings.username is not None:
+        client.username_pw_set(settings.username, _password(settings))
+    if settings.tls is not None:
+        client.tls_set_context(tls_context(settings.tls))
 
 
 def _end_client(client: Client) -> None:

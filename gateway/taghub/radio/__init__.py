@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 
 from taghub.clock import Clock
+from taghub.heard import Advertisement
 from taghub.radio.air_radio import AirRadio
-from taghub.radio.base import Advertisement, Radio
+from taghub.radio.base import Radio
 from taghub.radio.bleak_radio import BleakRadio
 from taghub.radio.keeper import keep
-from taghub.settings import AirSettings, RadioSettings
+from taghub.radio.replay_radio import ReplayRadio
+from taghub.settings import AirSettings, RadioSettings, ReplaySettings
 
 __all__ = ["Advertisement", "Radio", "keep", "make_radio", "make_radios"]
 
@@ -22,4 +24,6 @@ def make_radio(settings: RadioSettings, company_id: int, clock: Clock, taken: se
     """The radio that one [[radio]] section describes. taken: addresses of adapters in use, shared among radios."""
     if isinstance(settings, AirSettings):
         return AirRadio(settings, company_id, clock)
+    if isinstance(settings, ReplaySettings):
+        return ReplayRadio(settings, company_id, clock)
     return BleakRadio(settings, company_id, clock, taken)

@@ -47,11 +47,9 @@ def reset_usb(name: str) -> None:
 
     Raises RadioError when it is on no USB, or when this user may not.
     """
-    device = (SYSFS / name / "device").resolve()
-    node = next((folder for folder in (device, *device.parents) if (folder / "busnum").is_file()), None)
-    if node is None:
+    path = usb_node(name)
+    if path is None:
         raise RadioError(f"{name} is not on USB")
-    path = DEVICES / f"bus/usb/{int(_read(node / 'busnum')):03d}/{int(_read(node / 'devnum')):03d}"
     try:
         file = os.open(path, os.O_WRONLY)
         try:
@@ -60,6 +58,15 @@ def reset_usb(name: str) -> None:
             os.close(file)
     except OSError as error:
         raise RadioError(f"{name}: its USB device cannot be reset: {error.strerror}") from None
+
+
+def usb_node(name: str) -> Path | None:
+    """The device file of an adapter's USB device; None when it is on no USB."""
+    device = (SYSFS / name / "device").resolve()
+    node = next((folder for folder in (device, *device.parents) if (folder / "busnum").is_file()), None)
+    if node is None:
+        return None
+    return DEVICES / f"bus/usb/{int(_read(node / 'busnum')):03d}/{int(_read(node / 'devnum')):03d}"
 
 
 def _read(path: Path) -> str:

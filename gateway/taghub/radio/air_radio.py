@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from taghub.clock import AirClock, Clock
 from taghub.errors import PortError, RadioError
-from taghub.heard import Heard, HeardRun, from_records, from_run
+from taghub.heard import Advertisement, Heard, HeardRun, from_records, from_run
 from taghub.radio.air_links import LINK_RECORDS, AirLinks
-from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS, Advertisement, new_counts
+from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS, new_counts
 from taghub.radio.link import Connect
 from taghub.settings import AirSettings
 from tagwire.air import FULL_BYTES, RECORD_ADVERTISEMENT, Decoder, Record
@@ -38,7 +38,7 @@ class AirRadio:
         self.name = f"air {settings.listen}"
         self.required = settings.required
         self.counts = new_counts()
-        self.tap: Callable[[Advertisement], None] | None = None
+        self.tap: Callable[[Advertisement], object] | None = None
         self.filtered = False
         self.silence_s: float | None = None  # a simulation may pause
         self.steps: frozenset[str] = frozenset()
@@ -124,7 +124,7 @@ class AirRadio:
         if len(reports):
             await queue.put(reports)
 
-    def _tell(self, tap: Callable[[Advertisement], None], records: list[Record]) -> None:
+    def _tell(self, tap: Callable[[Advertisement], object], records: list[Record]) -> None:
         for record_type, t_us, rssi_dbm, address, adv_data in records:
             if record_type == RECORD_ADVERTISEMENT:
                 now_us = t_us if isinstance(self._clock, AirClock) else self._clock.unix_us()

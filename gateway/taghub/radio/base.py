@@ -2,22 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from taghub.heard import Heard
+from taghub.heard import Advertisement, Heard
 from taghub.radio.link import Connect
 from taghub.radio.recovery import COUNTS as RECOVERY_COUNTS
-
-
-class Advertisement(NamedTuple):
-    """Anything that a radio has heard, of whomever: Unix time in microseconds, RSSI in dBm, address, AdvData.
-
-    Where the operating system tells what is in an advertisement and not its bytes, `adv_data` is put together again."""
-
-    t_us: int
-    rssi_dbm: int
-    address: str
-    adv_data: bytes
 
 
 class Radio(Protocol):
@@ -34,7 +23,7 @@ class Radio(Protocol):
     """Whether the hub refuses to start without it."""
     counts: dict[str, int]
     """Since the start: COUNT_* words, and those of `taghub.radio.recovery`."""
-    tap: Callable[[Advertisement], None] | None
+    tap: Callable[[Advertisement], object] | None
     """Is given every advertisement that is heard, for people who look and for captures; None for a hub at work."""
     filtered: bool
     """Whether the scan asked for hears our own tags alone."""

@@ -14,9 +14,9 @@ from bleak.exc import BleakError
 
 from taghub.clock import Clock
 from taghub.errors import AbsentError, PassiveError, RadioError
-from taghub.heard import Heard
+from taghub.heard import Advertisement, Heard
 from taghub.radio.adv_data import adv_data
-from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, Advertisement, new_counts, one_line
+from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, new_counts, one_line
 from taghub.radio.bleak_link import bleak_link
 from taghub.radio.hosts import BumbleHost, Host, SystemHost
 from taghub.radio.link import Connect, Link
@@ -45,7 +45,7 @@ class BleakRadio:
         self.required = settings.required
         self.silence_s: float | None = settings.silence_s
         self.counts = new_counts()
-        self.tap: Callable[[Advertisement], None] | None = None
+        self.tap: Callable[[Advertisement], object] | None = None
         self._host = _host(settings, company_id, set() if taken is None else taken)
         self.filtered = self._passive and self._host.filtered
         self.steps = self._host.steps

@@ -14,6 +14,7 @@ from bumble.core import AdvertisingData
 from bumble.hci import Address
 
 from taghub.radio import bumble_controller
+from taghub.radio.adv_data import ad_structures
 from taghub.radio.base import one_line
 from taghub.radio.bumble_controller import BumbleController
 
@@ -93,13 +94,14 @@ class BumbleScanner(BaseBleakScanner):
 
 
 def advertisement_data(data: bytes, rssi_dbm: int) -> AdvertisementData:
-    """AdvData as bleak presents it. Never raises: structures that run past the end are left out."""
+    """AdvData as bleak presents it, the bytes as its platform_data. Never raises: structures that run past the end are
+    left out."""
     manufacturer_data: dict[int, bytes] = {}
     service_data: dict[str, bytes] = {}
     service_uuids: list[str] = []
     local_name: str | None = None
     tx_power: int | None = None
-    for ad_type, value in _ad_structures(data):
+    for ad_type, value in ad_structures(data):
         if ad_type == AdvertisingData.MANUFACTURER_SPECIFIC_DATA and len(value) >= 2:
             manufacturer_data.setdefault(int.from_bytes(value[:2], "little"), value[2:])
         elif ad_type in (AdvertisingData.COMPLETE_LOCAL_NAME, AdvertisingData.SHORTENED_LOCAL_NAME):
@@ -112,24 +114,11 @@ def advertisement_data(data: bytes, rssi_dbm: int) -> AdvertisementData:
         elif ad_type in _SERVICE_DATA and len(value) >= _SERVICE_DATA[ad_type]:
             size = _SERVICE_DATA[ad_type]
             service_data[_uuid(value[:size])] = value[size:]
-    return AdvertisementData(local_name, manufacturer_data, service_data, service_uuids, tx_power, rssi_dbm, ())
+    return AdvertisementData(local_name, manufacturer_data, service_data, service_uuids, tx_power, rssi_dbm, (data,))
 
 
 _UUID_LISTS = {0x02: 2, 0x03: 2, 0x04: 4, 0x05: 4, 0x06: 16, 0x07: 16}  # AD type to bytes a UUID
 _SERVICE_DATA = {0x16: 2, 0x20: 4, 0x21: 16}
-
-
-def _ad_structures(data: bytes) -> list[tuple[int, bytes]]:
-    """AD type and value of each whole structure (Core Specification, Vol 3, Part C, 11)."""
-    structures = []
-    start = 0
-    while start + 1 < len(data):
-        length = data[start]
-        if length == 0 or start + 1 + length > len(data):
-            break
-        structures.append((data[start + 1], bytes(data[start + 2 : start + 1 + length])))
-        start += 1 + length
-    return structures
 
 
 def _uuid(value: bytes) -> str:

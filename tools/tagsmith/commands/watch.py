@@ -107,9 +107,10 @@ def sniff(
     """Show the tags on the air in a live table, those opened whose keys are at hand; with --json a line per sample."""
     from taghub.scan import Scan, describe  # bleak loads in a quarter of a second: only where it is used
     from taghub.scan_table import scan_table
+    from taghub.strangers import Strangers
     from tagsmith import sniff as listening
 
-    scan = Scan(_entries(keyring, inventory))
+    scan, strangers = Scan(_entries(keyring, inventory)), Strangers(company_id_of(company_id))
     source = parsed(partial(listening.radio_named, company_id=company_id_of(company_id)), radio)
     console = Console()
     if json or not console.is_terminal:
@@ -129,11 +130,12 @@ def sniff(
         return
 
     async def live_table() -> None:
-        with Live(scan_table(scan, time.time_ns() // 1000), console=console, auto_refresh=False) as live:
+        source.tap = strangers.take
+        with Live(scan_table(scan, time.time_ns() // 1000, strangers), console=console, auto_refresh=False) as live:
 
             async def redraw() -> None:
                 while True:
-                    live.update(scan_table(scan, time.time_ns() // 1000), refresh=True)
+                    live.update(scan_table(scan, time.time_ns() // 1000, strangers), refresh=True)
                     await asyncio.sleep(REFRESH_S)
 
             drawing = asyncio.create_task(redraw(), name="redraw")
