@@ -15,7 +15,7 @@ from benchmarks.gateway_rig import Rig, mosquitto_path, wait_until
 from taghub.closed_batch import LANE_LIVE, ClosedBatch
 from taghub.sample_rows import NO_ROWS
 from taghub.spool import Limits, Store
-from taghub.spool.store import Commit
+from taghub.spool.commit import Commit
 from tagwire.air import FULL_BYTES, encode_advertisement
 from tagwire.alarm import REASON_TEMPERATURE_HIGH, with_reason
 from tagwire.beacon import COMPANY_ID_TEST, KIND_ALARM, advertisement, seal_beacon

@@ -10,8 +10,9 @@ from taghub.batcher import Batcher
 from taghub.closed_batch import ClosedBatch
 from taghub.sample_columns import Fetched
 from taghub.sample_rows import NO_ROWS
+from taghub.spool.commit import Commit, Limits
 from taghub.spool.errands import OWED_WIDTH, Errands, Notes
-from taghub.spool.store import Commit, Limits, Store
+from taghub.spool.store import Store
 from tagwire.fields import TIME_HUB
 from tagwire.history import Record
 from tagwire.ranges import normalized

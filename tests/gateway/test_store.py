@@ -12,7 +12,7 @@ from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE,
 from taghub.intake import Accepted
 from taghub.sample_rows import NO_ROWS, rows_of
 from taghub.spool import Limits, Loaded, Store, StoreError
-from taghub.spool.store import (
+from taghub.spool.commit import (
     DROP_DAMAGED,
     DROP_EVENT,
     DROP_FULL,

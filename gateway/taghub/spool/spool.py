@@ -14,9 +14,10 @@ from typing import NamedTuple, Protocol, TypeVar
 from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch, sample_keys
 from taghub.outbox import READY_MAX, Outbox
 from taghub.sample_rows import NO_ROWS, Rows, count_live, joined
+from taghub.spool.commit import Commit, Dropped, Loaded, StoreDamagedError, StoreError
 from taghub.spool.errands import Errands, Notes, Row
 from taghub.spool.seen import Seen
-from taghub.spool.store import Commit, Dropped, Loaded, Store, StoreDamagedError, StoreError
+from taghub.spool.store import Store
 
 COMMIT_INTERVAL_S = 0.05  # promised are 100 ms; the rest is for the disk
 RETRY_S = 1.0  # while the file cannot be written
