@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import time
@@ -94,6 +95,7 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(uplink.stop)
         if not await _first_connection(hub, mqtt, stopping):
             return
+        gc.freeze()  # looking at 10,000 tags again and again, for garbage, holds an alarm up for 20 ms
         try:
             await _work(settings, hub, radios, position.run(), stopping)
         finally:
