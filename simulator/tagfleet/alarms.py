@@ -35,6 +35,8 @@ _DEFAULTS = {
     "humidity_hysteresis_mpct": 3_000,
     "battery_low_mv": 0,
 }
+LIMIT_SETTINGS = tuple(_DEFAULTS)
+"""Names as the firmware's."""
 
 
 class Limit(NamedTuple):

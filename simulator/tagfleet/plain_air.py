@@ -8,7 +8,7 @@ import numpy as np
 
 from tagfleet.air.heard import Heard
 from tagfleet.flock import Samples
-from tagfleet.radio import RadioSettings, addresses, hear
+from tagfleet.radio import RadioSettings, addresses, advertised_ids, hear
 from tagfleet.world.noise import Ints
 from tagfleet.world.world import World
 
@@ -57,7 +57,7 @@ class PlainAir:
             samples.counters[rows],
             t_us[here],
             rssi_dbm[here],
-            addresses(samples.tag_ids[rows]),
+            addresses(advertised_ids(samples)[rows]),
             samples.adv_data[rows],
         )
         if self._waiting is not None:

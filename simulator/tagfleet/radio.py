@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tagfleet.flock import Samples
 from tagfleet.world.noise import Ints, normal, uniform
 
 _STREAM_DISTANCE, _STREAM_SHADOW, _STREAM_FADING, _STREAM_HEARD, _STREAM_DELAY = 40, 41, 43, 45, 46
@@ -75,3 +76,8 @@ def addresses(tag_ids: Ints) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]
     result[:, 4] = 0x54
     result[:, 5] = 0xC0 | 0x14
     return result
+
+
+def advertised_ids(samples: Samples) -> Ints:
+    """What each sample's tag calls itself in its beacon: its id, or another name that changes with the epoch."""
+    return np.ascontiguousarray(samples.beacons[:, 1:5]).view("<u4").ravel().astype(np.int64)

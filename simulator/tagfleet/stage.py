@@ -60,7 +60,7 @@ def build(
         flock: Flock = UnsealedFlock(ids, world, tags.interval, start_s, alter)
         keyrings: dict[int, Ints] = {}
     else:
-        provisions = make_provisions(run.seed, FIRST_FLOCK_ID, tags.count)
+        provisions = make_provisions(run.seed, FIRST_FLOCK_ID, tags.count, settings=tags.settings)
         journals = None
         if tags.history:
             journals = Journals(tags.count, JournalSettings(burst_repeats=scenario.air.burst_repeats))

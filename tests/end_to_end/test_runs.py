@@ -387,6 +387,16 @@ def test_hub_fetches_from_flock_tags_what_its_radio_did_not_hear(tmp_path: Path)
     assert counts["lost"] == 0
 
 
+def test_private_tags_with_limits_are_delivered_like_others(tmp_path: Path) -> None:
+    result = run(
+        tmp_path,
+        tags={"count": 30, "settings": {"private_ids": True, "humidity_high_mpct": 70_000}},
+        hubs={"count": 1, "target": "taghub"},
+    )
+    assert_accounted_for(result)
+    assert result.account.verdict.counts["delivered"] > 40
+
+
 def test_history_needs_hubs_that_can_connect() -> None:
     document = {**SCENARIO, "tags": {**SCENARIO["tags"], "history": True}}
     with pytest.raises(ScenarioError, match=r"history.*taghub"):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tagfleet.flock import Samples
-from tagfleet.radio import addresses
+from tagfleet.radio import addresses, advertised_ids
 from tagfleet.world.noise import Ints
 from tagwire.bulk import Bytes2D
 
@@ -63,7 +63,7 @@ def first_bursts(samples: Samples) -> Bursts:
         samples.counters,
         np.zeros(len(samples.tags), np.int64),
         samples.t_us,
-        addresses(np.ascontiguousarray(samples.beacons[:, 1:5]).view("<u4").ravel()),  # they change with private ids
+        addresses(advertised_ids(samples)),
         samples.adv_data,
     )
 

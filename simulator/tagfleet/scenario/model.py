@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tagfleet.air import AirSettings
+from tagfleet.alarms import LIMIT_SETTINGS
 from tagfleet.scenario.faults import (
     LINK_FAULTS,
     MANY_HUBS,
@@ -23,6 +24,7 @@ from taghub.settings import MqttSettings, TlsSettings
 from tagwire.batch import SAFE_SAMPLES
 
 TWINS_MAX = 20
+PRIVATE_IDS = "private_ids"
 TAGHUBS_MAX = 50  # each is a process of some 60 MB
 HCI_TAGS_MAX = 100  # bumble's virtual link carries about so many in one process
 
@@ -58,6 +60,9 @@ class TagsSection(Section):
     history: bool = Field(
         False,
         description="tags answer hubs that connect to them: couriers fetch what was not heard, while the run lasts",
+    )
+    settings: dict[str, int | bool | str] = Field(
+        {}, description="what tags are provisioned with: limits that make alarms, private_ids; names as the firmware's"
     )
 
 
@@ -230,6 +235,14 @@ class Scenario(Section):
         if self.tags.twins and (target != "taghub" or self.run.time != 1.0):
             text = 'twins need target = "taghub", whose radio is real, and time = "real": firmware keeps its own time'
             found.append((("tags", "twins"), text))
+        for name in self.tags.settings:
+            if name != PRIVATE_IDS and name not in LIMIT_SETTINGS:
+                text = f"a flock tag knows {', '.join((PRIVATE_IDS, *LIMIT_SETTINGS))}"
+                found.append((("tags", "settings"), f"{name}: {text}"))
+        if self.tags.settings and target == "batches":
+            found.append((("tags", "settings"), 'target = "batches" has no tags that could heed them'))
+        if self.tags.settings.get(PRIVATE_IDS) and target not in ("taghub", "air"):
+            found.append((("tags", "settings"), f'{PRIVATE_IDS} needs target = "taghub" or "air"'))
         if self.tags.history and (target not in ("taghub", "air") or self.run.time != 1.0):
             text = 'needs target = "taghub" or "air", and time = "real": a connection takes the time it takes'
             found.append((("tags", "history"), text))
