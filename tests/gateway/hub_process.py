@@ -140,6 +140,7 @@ class Subscriber:
         self.presence: dict[str, dict[str, Any]] = {}
         self.backlog: list[Batch] = []
         self.events: list[dict[str, Any]] = []
+        self.replies: list[dict[str, Any]] = []
         self.other: list[str] = []
         five = version == MQTTProtocolVersion.MQTTv5
         clean = None if five else not client_id
@@ -167,6 +168,8 @@ class Subscriber:
             self.backlog.append(decode_batch(message.payload))
         elif message.topic.endswith("/events"):
             self.events.append(json.loads(message.payload))
+        elif message.topic.endswith("/reply"):
+            self.replies.append(json.loads(message.payload))
         elif message.topic.endswith("/status"):
             self.statuses.append(json.loads(message.payload))
         elif "/presence" in message.topic:
