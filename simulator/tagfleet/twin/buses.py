@@ -4,6 +4,7 @@ Which chips there are follows from the tag's settings, as whoever soldered it di
 """
 
 import struct
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ class Buses:
     """climate, probe, accelerometer, receiver: the parts, for faults; None where the tag has none. stuck: SDA is held
     low by something: no transfer comes to an end. open_box: the tamper switch is open. battery_present: False leaves
     the battery's pin at 0 V; battery_mv: in place of the world's. wake_pins: a high level on one ends a deep sleep.
+    pin_changes: how often each output has changed its level.
     """
 
     def __init__(self, spec: TwinSpec, delivered: Delivered) -> None:
@@ -61,6 +63,8 @@ class Buses:
         self.battery_present = True
         self.battery_mv: float | None = None
         self.wake_pins: tuple[int, ...] = ()
+        self.pin_changes: Counter[int] = Counter()
+        self._levels: dict[int, int] = {}
         self.wiring = wiring(spec.provision.board)
         self._spec = spec
         self._delivered = delivered
@@ -174,6 +178,8 @@ class Buses:
     def pin_write(self, payload: bytes, now_s: float) -> Answer:
         """<BB pin, level."""
         pin, level = payload
+        self.pin_changes[pin] += self._levels.get(pin, 0) != level
+        self._levels[pin] = level
         if pin == self.wiring.gnss_power:
             was_on = self.receiver.is_on
             self.receiver.power(bool(level), now_s)

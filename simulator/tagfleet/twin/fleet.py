@@ -9,7 +9,7 @@ from types import TracebackType
 
 from bumble.link import LocalLink
 
-from tagfleet.twin.counters import Private, is_service, sealed_under
+from tagfleet.twin.counters import Private, UnknownSeal, is_service, sealed_under
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.peripheral import Peripheral
@@ -19,6 +19,7 @@ from tagfleet.twin.radio import HciServer
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import Advertising, VirtualBoard
 from tagwire.beacon import manufacturer_data
+from tagwire.counter import make_counter
 from tagwire.fields import Reading
 from tagwire.keys import beacon_key, id_key
 from tagwire.seal import aes128
@@ -49,8 +50,8 @@ class Twin:
         self._peripheral = Peripheral(link, self.tag_id)
         self.board = VirtualBoard(spec, str(flash.absolute()), self._on_advertising, supply, self._peripheral.nimble)
         self.process = TwinProcess(f"tag {self.tag_id}", interpreter, self.board, clock)
-        self._encrypt = aes128(beacon_key(provision.root_key, provision.generation))
-        self._encrypt_id = aes128(id_key(provision.root_key, provision.generation))
+        self._root_key = provision.root_key
+        self._use_keys_of(provision.generation)
         self._last_counter = spec.first_counter - 1
         self._clock = clock
         self._on_made = on_made
@@ -65,6 +66,23 @@ class Twin:
         """Off the air."""
         self._peripheral.stop_advertising()
 
+    def _use_keys_of(self, generation: int) -> None:
+        self._generation = generation
+        self._encrypt = aes128(beacon_key(self._root_key, generation))
+        self._encrypt_id = aes128(id_key(self._root_key, generation))
+
+    def _counter_of(self, frame: bytes) -> int:
+        """The counter of a new sample; under a later generation's key once a command has rotated the tag's."""
+        near = self._last_counter + 1
+        while True:
+            private = Private(self.tag_id, self._encrypt_id, self._clock())
+            try:
+                return sealed_under(self._encrypt, frame, max(near, make_counter(self._generation, 0)), private)
+            except UnknownSeal:
+                if self._generation == 255:  # the last one
+                    raise
+                self._use_keys_of(self._generation + 1)
+
     def _on_advertising(self, advertising: Advertising) -> None:
         if advertising.interval_ms is None:
             self._peripheral.stop_advertising()
@@ -73,8 +91,7 @@ class Twin:
         frame = manufacturer_data(advertising.adv_data, self.company_id)
         if frame is not None:
             if advertising.reading is not None and not is_service(frame):
-                private = Private(self.tag_id, self._encrypt_id, self._clock())
-                self._last_counter = sealed_under(self._encrypt, frame, self._last_counter + 1, private)
+                self._last_counter = self._counter_of(frame)
                 self._on_made(self.tag_id, self._last_counter, advertising.reading, now_us)
             self._on_advertised(self.tag_id, frame, now_us)
         self._peripheral.start_advertising(advertising.adv_data, advertising.interval_ms, advertising.connectable)

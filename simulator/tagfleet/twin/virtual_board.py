@@ -239,8 +239,8 @@ class VirtualBoard:
         (sleep_ms,) = struct.unpack("<q", payload)
         return Halt(None if sleep_ms < 0 else sleep_ms / 1000, DEEPSLEEP_RESET)
 
-    def _reset(self, _payload: bytes, _now_s: float) -> Halt:
-        return Halt(0, HARD_RESET)
+    def _reset(self, payload: bytes, _now_s: float) -> Halt:
+        return Halt(0, payload[0])
 
 
 _HANDLERS: dict[int, Callable[[VirtualBoard, bytes, float], tuple[int, bytes] | Halt]] = {

@@ -51,7 +51,11 @@ def deepsleep(time_ms=None):
 
 
 def reset():
-    call(RESET)
+    call(RESET, bytes([HARD_RESET]))
+
+
+def soft_reset():
+    call(RESET, bytes([SOFT_RESET]))
 
 
 class Pin:

@@ -23,7 +23,7 @@ FLASH = 13  # <BII operation, block, bytes -> <IB bytes to do, whether power fai
 BLE_ACTIVE = 14  # <B on
 BLE_ADVERTISE = 15  # <IB interval in us (0: stop), connectable, AdvData
 DEEPSLEEP = 16  # <q milliseconds, -1: for ever
-RESET = 17
+RESET = 17  # <B the cause that the next run sees
 
 RTC_READ = 20  # -> <q Unix microseconds
 NVS_ERASE = 19  # namespace NUL key
