@@ -24,7 +24,7 @@ def resident_modules() -> set[str]:
     function imports is loaded on demand, and not among them."""
     sources = tag_sources()
     found: set[str] = set()
-    waiting = ["boot.py", "main.py"]
+    waiting = ["boot.py", "main.py", "tag/app.py"]  # the last by `tag.begin`, in every wake
     while waiting:
         name = waiting.pop()
         if name in sources and name not in found:

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tag.app import main
+    from tag.begin import main
 
     main()
 except Exception as error:  # a damaged file, or no room in the heap: stay reachable, and do not drain the battery

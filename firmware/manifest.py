@@ -28,6 +28,9 @@ package(  # noqa: F821
         "messages.py",
         "session.py",
         "tagend.py",
+        "command.py",
+        "revocation.py",
+        "gatt_ids.py",
     ),
     base_path="../protocol",
 )

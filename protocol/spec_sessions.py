@@ -13,7 +13,7 @@ VALUES = {
     "CREDIT": "u8: so many more frames of history may come; at most 255 in all",
     "SETTLED": "ranges: a broker has acknowledged these samples",
     "TIME": "Unix time u32, time quality of the hub's clock u8 (1 to 3)",
-    "IDENTIFY": "u8: show yourself for so many seconds",
+    "IDENTIFY": "u8: show yourself for so many seconds; 60 at most at once, beyond that *limited*",
     "COMMAND": "an envelope, see [Commands](#commands)",
     "LOG": "u16: send the tag's log from this byte on; one such request at a time",
     "STATE": "newest counter u32, number of unsettled samples u32; first in the tag's first sealed frame",

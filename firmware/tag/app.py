@@ -3,7 +3,7 @@
 import sys
 import time
 
-from machine import DEEPSLEEP_RESET, RTC, WDT, WDT_RESET, Pin, deepsleep, reset_cause, wake_reason
+from machine import DEEPSLEEP_RESET, RTC, WDT, WDT_RESET, Pin, deepsleep, reset_cause, soft_reset, wake_reason
 
 from tag import clock, cycle, decide
 from tag.boards import load_board
@@ -51,6 +51,7 @@ class Tag:
         self.state: State
         self.board: "Board"
         self.watchdog: "WDT | None" = None
+        self.opens = False  # the connectable window
         self.known = False  # whether there is a state
         self._made = False  # a sample, in this wake
         self._gnss_s = 0
@@ -74,14 +75,14 @@ class Tag:
             from tag.provisioning import load_config
 
             self.config = load_config()
-            unload("tag.provisioning", "tag.settings", "tagwire.provision", "tagwire.keys")
+            unload("tag.provisioning", "tag.settings", "tag.changes", "tagwire.provision", "tagwire.keys")
             if self.is_reset:
                 repl_window(self.config.settings.repl_window_s)
         self.watchdog = WDT(timeout=WATCHDOG_MS)
         if state is None or not self._goes_on(state):
             from tag.places import read_limits
 
-            next_counter = cold_start(self.config.generation, read_limits())
+            next_counter = cold_start(self.config.generation, read_limits(), self.config.provisioned)
             unload("tag.places", "tagwire.provision")
             state = State(self.config, next_counter, next_counter)
             state.seen_s = clock.now_s()
@@ -307,7 +308,8 @@ class Tag:
         return seal_beacon(encrypt, config.tag_id, state.counter, state.body, hints, state.kind, encrypt_id, epoch)
 
     def window(self) -> int:
-        """A hub may connect. (The service that it finds is an issue of its own.)"""
+        """Hubs may connect, in a run of its own: see `begin`."""
+        self.opens = True
         return DONE
 
     def service(self) -> int:
@@ -336,7 +338,10 @@ class Tag:
             state.uptime_s = self.uptime_s()
             state.seen_s = clock.now_s()
             state.planned_s = sleep_ms // 1000 + 1
+            state.window_ms = sleep_ms if self.opens else 0
             self.store()
+        if self.opens:
+            soft_reset()
         deepsleep(sleep_ms)
 
     def enter(self, phase: int) -> None:

@@ -88,6 +88,7 @@ class Config:
         texts = data[_BYTES:].decode().split("\n")
         numbers = [value - 0x100000000 if value > 0xF0000000 else value for value in values[6:]]
         self.data = data
+        self.provisioned: "int | None" = None  # the generation in the provisioning file, where it has just been read
         self.tag_id, self.company_id, self.generation, self.watches, self.beacon_key, self.id_key = values[:6]
         self.board = texts[0]
         self.settings = Settings(*numbers, *texts[1:])

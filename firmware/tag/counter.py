@@ -17,8 +17,12 @@ def resume(generation: int, next_counter: int, limit: int) -> bool:
     return generation_of(next_counter) == generation and limit - RESERVED <= next_counter <= limit
 
 
-def cold_start(generation: int, limits: "list[int | None]") -> int:
+def cold_start(generation: int, limits: "list[int | None]", provisioned: "int | None" = None) -> int:
     """The next counter when RTC memory does not know it, from the limits in the places (None: missing or damaged).
+
+    provisioned: the generation that the tag was provisioned with, lower than `generation` where a command has rotated
+    its keys. While the highest limit is of an earlier one since then, no counter of the new one was ever used: before
+    the first, its limit is written to both places, and a place that takes none is cleared.
 
     Raises CounterLost: the key is here, but no place holds a limit, or the highest is of another generation.
     """
@@ -26,6 +30,8 @@ def cold_start(generation: int, limits: "list[int | None]") -> int:
     if not known:
         raise CounterLost("counter missing in every place")
     next_counter = max(known)
+    if provisioned is not None and provisioned <= generation_of(next_counter) < generation:
+        return make_counter(generation, 0)
     if generation_of(next_counter) != generation:
         raise CounterLost("counter of generation %d, key of %d" % (generation_of(next_counter), generation))
     return next_counter

@@ -17,10 +17,10 @@ def log(text: str) -> None:
     try:
         entry = text.encode()[:ENTRY_BYTES_MAX] + b"\n"
         if _size() + len(entry) > LOG_BYTES_MAX:
-            kept = read_log(_size() - LOG_BYTES_MAX // 2 + 1, LOG_BYTES_MAX)
-            start = kept.find(b"\n") + 1
+            kept = read_log(_size() - LOG_BYTES_MAX // 2, LOG_BYTES_MAX // 2)
             with open(LOG_FILE + ".new", "wb") as file:
-                file.write(kept[start:] + entry)
+                file.write(memoryview(kept)[kept.find(b"\n") + 1 :])
+                file.write(entry)
             os.rename(LOG_FILE + ".new", LOG_FILE)
         else:
             with open(LOG_FILE, "ab") as file:

@@ -2,6 +2,7 @@
 
 import struct
 
+from tag.changes import as_changed
 from tag.config import FORMAT, NUMBERS, Config
 from tag.faults import NO_KEY, ServiceNeeded
 from tag.settings import read_settings
@@ -19,15 +20,18 @@ def load_config() -> Config:
     """Identity, keys and settings; says on the console what is wrong with a setting. Raises ServiceNeeded."""
     try:
         with open(PROVISION_FILE, "rb") as file:
-            provision = decode_provision(file.read())
+            provisioned = decode_provision(file.read())
     except OSError:
         raise ServiceNeeded(NO_KEY, "%s is missing" % PROVISION_FILE)
     except TagwireError as error:
         raise ServiceNeeded(NO_KEY, "%s: %s" % (PROVISION_FILE, error))
+    provision = as_changed(provisioned)
     settings, complaints = read_settings(provision.settings)
     for complaint in complaints:
         print(complaint)
-    return make_config(provision, settings)
+    config = make_config(provision, settings)
+    config.provisioned = provisioned.generation
+    return config
 
 
 def make_config(provision: "Provision", settings: "Settings") -> Config:

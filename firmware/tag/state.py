@@ -10,7 +10,7 @@ from binascii import crc32
 from tag.config import Config
 from tag.pending import Pending, decode_pending, encode_pending
 
-MAGIC = b"TAG3"  # changes with the layout
+MAGIC = b"TAG4"  # changes with the layout
 _HEADER = "<4sHH"
 _HEADER_BYTES = 8
 NEVER = 0xFFFFFFFF
@@ -18,9 +18,9 @@ THRESHOLDS = 5  # see `alarms`
 _FIELDS = (
     "next_counter limit counter repeats kind body fix_time_s latitude_e7 longitude_e7 clock_s time_quality mode "
     "mode_uptime_s interval_s uptime_s sample_uptime_s seen_s planned_s fix_uptime_s gnss_uptime_s gnss_failures "
-    "motion crashes phase reload wakes sensors faults alarms_raised alarms_unsent"
+    "motion crashes phase reload wakes sensors faults alarms_raised alarms_unsent window_ms"
 ).split()
-_FORMAT = "<IIIBB11sIiiIBBIIIIIIIIBBBBBHBBBB"
+_FORMAT = "<IIIBB11sIiiIBBIIIIIIIIBBBBBHBBBBI"
 _BYTES = struct.calcsize(_FORMAT)
 
 
@@ -40,7 +40,8 @@ class State:
     what was being done. sensors: those that have answered since power came; faults: those that do not now.
 
     alarms_raised, alarms_unsent: bits, see `alarms`. alarm_seconds: how long each threshold has been passed, plus 1.
-    reload: settings have changed in flash. pending: the journal's part.
+    reload: settings have changed in flash. window_ms: a connectable window is due, and so much sleep from its beginning
+    on; 0: none is. pending: the journal's part.
     """
 
     def __init__(self, config: Config, next_counter: int, limit: int) -> None:
@@ -48,6 +49,7 @@ class State:
         self.next_counter = next_counter
         self.limit = limit
         self.repeats = 0
+        self.window_ms = 0
         self.kind = 0
         self.time_quality = 0
         self.body = bytes(11)

@@ -35,7 +35,7 @@ INFO_BYTES = 8
 FRAMES_MAX = 24  # frames that wait for a tag to read them; what a hub may have under way is less
 IDLE_S = 5  # without a frame of a proven session: the tag disconnects
 CONNECTION_S = 120  # however busy: the tag disconnects, and the hub goes on in a later window
-WINDOWS_S = 300  # all windows of one wake together
+WINDOWS_S = 300  # after a wake's first window none opens anew
 
 
 def frame_bytes(mtu: int) -> int:

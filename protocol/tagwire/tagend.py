@@ -1,12 +1,12 @@
 """The tag's end of a session: answers a hub from its journal. Sans-IO, portable.
 
 Feed `receive` what the hub wrote, then send what `next_frame` returns until it returns None. Where the link has no room
-(`gatts_notify` raises OSError), keep that frame and send the same bytes later.
+(`gatts_notify` raises OSError), keep that frame and send the same bytes later. `tagwire.history` is loaded when history
+is asked for: a tag has no room for it beside what a command needs.
 """
 
 from tagwire.errors import REASON_FLOW, DecodeError, EncodeError
 from tagwire.fields import TIME_GNSS, TIME_UNKNOWN
-from tagwire.history import BlockEncoder, Record
 from tagwire.messages import (
     BLOCK,
     COMMAND,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import NamedTuple, Protocol
 
+    from tagwire.history import BlockEncoder, Record
     from tagwire.ranges import Ranges
 
     class Hole(NamedTuple):
@@ -205,6 +206,8 @@ class TagEnd:
 
     def _history(self) -> bytes:
         """One frame: a block as full as it gets, holes once enough have gathered or all is read, and then the end."""
+        from tagwire.history import BlockEncoder
+
         block = BlockEncoder(self._room - MESSAGE_HEADER_BYTES)
         answers = b""
         done = False
@@ -230,8 +233,10 @@ class TagEnd:
             plaintext += encode_message(END, u32(self._newest))
         return plaintext
 
-    def _fill(self, block: BlockEncoder) -> bool:
+    def _fill(self, block: "BlockEncoder") -> bool:
         """Read on until the block or a list of holes is full; whether all has been read."""
+        from tagwire.history import Record
+
         while max(len(self._holes[0]), len(self._holes[1])) < RANGES_MAX:
             item = self._pushed_back or _next(self._items)
             self._pushed_back = None
