@@ -124,7 +124,7 @@ class Traffic:
                     self._ledger.reported(
                         heard.tag_ids[mask], heard.counters[mask], heard.hubs[mask], now_us, self._traced, is_off
                     )
-            order = np.argsort(heard.hubs, kind="stable")
+            order = np.argsort(heard.hubs.astype(np.uint16), kind="stable")  # by radix, as there are few hubs
             records = encode_advertisements(
                 heard.t_us[order], heard.rssi_dbm[order], heard.addresses[order], heard.adv_data[order]
             )
@@ -222,7 +222,7 @@ class DirectTraffic:
             return Step([], [], made)
         self._ledger.reported(samples.tag_ids, samples.counters, hubs, now_us, self._traced)
         self.reports += len(hubs)
-        order = np.argsort(hubs, kind="stable")
+        order = np.argsort(hubs.astype(np.uint16), kind="stable")  # by radix, as there are few hubs
         table = np.stack([column[order] for column in _columns(samples)])
         present, starts = np.unique(hubs[order], return_index=True)
         ends = [*starts[1:].tolist(), len(hubs)]

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tagfleet.scenario.quantities import seconds, share
 
-MANY_HUBS = 100_000
+MANY_HUBS = 60_000  # the ledger holds a hub in 16 bits
 
 
 def _positive(span_s: float) -> float:
