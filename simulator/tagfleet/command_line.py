@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tagfleet.commands.run import run as run_scenario
-from tagfleet.commands.scenarios import explain, keyring, list_scenarios, new
+from tagfleet.commands.scenarios import explain, keyring, list_scenarios, locustfile, new
 from tagfleet.demo import Demo, DemoFailed, DemoSettings
 from tagfleet.output import OutputLost, give_up, prepare, tell
 from tagfleet.run_folder import FolderUnusable
@@ -47,6 +47,7 @@ app.command("run")(run_scenario)
 app.command("new")(new)
 app.command("explain")(explain)
 app.command("keyring")(keyring)
+app.command("locustfile")(locustfile)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import json
 from typing import Any
 from xml.etree import ElementTree
 
+from tagfleet.ledger import bucket_ms
 from tagfleet.ledger.classes import CLASSES, LOST, MEANINGS
 from tagfleet.result import Result
 from tagfleet.scenario.quantities import duration_text
@@ -33,6 +34,11 @@ def as_dict(result: Result) -> dict[str, Any]:
             name: _rounded(account.latency.percentile_ms(share))
             for name, share in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))
         },
+        "latency_histogram": [
+            [round(bucket_ms(bucket), 3), count]
+            for bucket, count in enumerate(account.latency.counts.tolist())
+            if count
+        ],
         "rate_per_s": round(result.rate_per_s, 1),
         "time_compression": _rounded(figures.moment_s / figures.elapsed_s if figures.elapsed_s else None),
         "bytes_per_sample": _rounded(figures.bytes_per_sample),

@@ -9,7 +9,7 @@ import numpy as np
 from tagfleet.air import Air
 from tagfleet.fault_schedule import Action, actions
 from tagfleet.flock import Flock, UnsealedFlock
-from tagfleet.identity import FIRST_FLOCK_ID, make_provisions
+from tagfleet.identity import make_provisions
 from tagfleet.journals import Journals, JournalSettings
 from tagfleet.ledger import Ledger
 from tagfleet.links import FlockLinks
@@ -56,11 +56,11 @@ def build(
     alter = faults.alter if faults.some else None
     provisions: list[Provision] = []
     if hubs.target == "batches":
-        ids = np.arange(FIRST_FLOCK_ID, FIRST_FLOCK_ID + tags.count, dtype=np.int64)
+        ids = np.arange(tags.first_id, tags.first_id + tags.count, dtype=np.int64)
         flock: Flock = UnsealedFlock(ids, world, tags.interval, start_s, alter)
         keyrings: dict[int, Ints] = {}
     else:
-        provisions = make_provisions(run.seed, FIRST_FLOCK_ID, tags.count, settings=tags.settings)
+        provisions = make_provisions(run.seed, tags.first_id, tags.count, settings=tags.settings)
         journals = None
         if tags.history:
             journals = Journals(tags.count, JournalSettings(burst_repeats=scenario.air.burst_repeats))

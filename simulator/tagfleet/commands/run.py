@@ -25,6 +25,7 @@ from tagfleet.scenario import Scenario, ScenarioError, find, read
 from tagfleet.scenario.errors import Problem
 from tagfleet.scenario.estimate import estimate, lines, too_much
 from tagfleet.scenario.library import line_of_key
+from tagfleet.scenario.shards import shard
 
 INTERRUPTED = 130
 
@@ -42,6 +43,9 @@ def run(
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any key, as in TOML: --set slo.radio='\"5 %\"'"),
+    ] = None,
+    shard_of: Annotated[
+        str | None, typer.Option("--shard", metavar="I/N", help="Only this part of the fleet: 1/4 of four machines.")
     ] = None,
     estimate_only: Annotated[bool, typer.Option("--estimate", help="Say what it needs, and do not run it.")] = False,
     junit_path: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML for CI here.")] = None,
@@ -80,6 +84,11 @@ def run(
     try:
         path = find(scenario)
         chosen = read(path, changes)
+        if shard_of is not None:
+            number, _, parts = shard_of.partition("/")
+            if not (number.isdigit() and parts.isdigit()):
+                fail(f"--shard {shard_of}: write I/N, such as 1/4")
+            chosen = shard(chosen, int(number), int(parts))
         _check_memory(chosen, path, changes, estimate_only)
     except ScenarioError as error:
         typer.echo(f"tagfleet: {error}" if len(error.problems) == 1 else str(error), err=True)

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tagfleet.identity import FIRST_FLOCK_ID, make_provisions
+from tagfleet.identity import make_provisions
 from tagfleet.ledger.rows import LedgerUnreadable
 from tagfleet.ledger.story import NoSuchSample, lines, tell
 from tagfleet.run_folder import last_folder
@@ -125,13 +125,18 @@ def keyring(
         fail(str(error))
     entries = [
         entry_from_provision(provision, hub)
-        for provision in make_provisions(scenario.run.seed, FIRST_FLOCK_ID, scenario.tags.count)
+        for provision in make_provisions(scenario.run.seed, scenario.tags.first_id, scenario.tags.count)
     ]
     try:
         write_keyring(output, entries)
     except OSError as error:
         fail(f"{output} cannot be written: {error.strerror}")
     typer.echo(f"{output}: {len(entries):,} tags, from {entries[0].tag_id} to {entries[-1].tag_id}")
+
+
+def locustfile() -> None:
+    """Print the path of the locustfile that runs a fleet in shards, for `locust -f`. See docs/fleets.md."""
+    typer.echo(Path(__file__).resolve().parents[1] / "locustfile.py")
 
 
 def fail(text: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from tagfleet.ledger.account import Account
 from tagfleet.ledger.classes import CLASSES, LOST, Verdict
 from tagfleet.ledger.duplicates import Duplicates
-from tagfleet.ledger.latency import Histogram
+from tagfleet.ledger.latency import Histogram, bucket_ms
 from tagfleet.ledger.ledger import Ledger
 from tagfleet.ledger.rows import LedgerFull, LedgerUnreadable
 
@@ -17,4 +17,5 @@ __all__ = [
     "LedgerFull",
     "LedgerUnreadable",
     "Verdict",
+    "bucket_ms",
 ]

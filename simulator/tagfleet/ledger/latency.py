@@ -41,4 +41,9 @@ class Histogram:
             return None
         rank = max(math.ceil(share * total), 1)
         bucket = int(np.searchsorted(np.cumsum(self.counts), rank))
-        return LOWEST_MS * math.exp((bucket + 0.5) * _STEP)
+        return bucket_ms(bucket)
+
+
+def bucket_ms(bucket: int) -> float:
+    """The middle of a bucket."""
+    return LOWEST_MS * math.exp((bucket + 0.5) * _STEP)

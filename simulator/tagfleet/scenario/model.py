@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tagfleet.air import AirSettings
 from tagfleet.alarms import LIMIT_SETTINGS
+from tagfleet.identity import FIRST_FLOCK_ID
 from tagfleet.scenario.faults import (
     LINK_FAULTS,
     MANY_HUBS,
@@ -56,6 +57,7 @@ class TagsSection(Section):
 
     count: int = Field(ge=1, le=5_000_000, description="tags of the flock")
     interval: Span = Field(300.0, description="from sample to sample of a tag")
+    first_id: int = Field(FIRST_FLOCK_ID, ge=FIRST_FLOCK_ID, le=0xF000_0000, description="id of the first one")
     twins: int = Field(0, ge=0, le=TWINS_MAX, description="tags that run the real firmware under MicroPython")
     history: bool = Field(
         False,
