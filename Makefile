@@ -39,7 +39,7 @@ soak: $(VENV)/.soak
 
 $(VENV)/.bench: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	@{ command -v cmake >/dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check '.[theengs]'; } || \
+	@{ command -v cmake >/dev/null && $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[theengs]'; } || \
 	  echo "TheengsGateway cannot be built here (cmake, C++ compiler): the gateway is measured without this peer"
 	@touch $@
 

@@ -86,3 +86,30 @@ def test_hub_that_may_not_publish_loses_nothing_and_says_what_to_change(
         wait_until(lambda: len(subscriber.keys) == 5, "delivered when it may")
         wait_until(lambda: len(hub.traced(trace.ACKNOWLEDGED)) == 5, "acknowledged")
         assert hub.end() == 0
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_user_and_password_open_the_broker_or_say_that_they_do_not(
+    tmp_path: Path, free_port: Callable[[], int], program: Callable[[str, str], str], right: bool
+) -> None:
+    port, watching = free_port(), free_port()
+    passwords = tmp_path / "passwords"
+    subprocess.run([program("mosquitto_passwd", "mosquitto"), "-b", "-c", passwords, "hub-1", "right"], check=True)
+    listener = (
+        f"per_listener_settings true\nlistener {watching} 127.0.0.1\nallow_anonymous true\n"
+        f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {passwords}\n"
+    )
+    broker = Mosquitto(program("mosquitto", "mosquitto"), tmp_path / "broker", port, listener=listener, access="")
+    (tmp_path / "password").write_text("right\n" if right else "wrong\n", "utf-8")
+    settings = f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nusername = "hub-1"\npassword_file = "password"\n'
+    hub = HubProcess(tmp_path, [Tag(1).entry()], f"{settings}start_timeout_s = 5\n")
+    with broker, Subscriber(watching) as subscriber:
+        if not right:
+            command = [sys.executable, "-m", "taghub", "run", str(hub.settings)]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            assert (result.returncode, "Not authorized" in result.stderr) == (4, True)
+            return
+        with hub:
+            hub.advertise(Tag(1).advertisement(1))
+            wait_until(lambda: subscriber.keys == [(1, 1)], "delivered")
+            assert hub.end() == 0
