@@ -17,7 +17,7 @@ from tagwire.batch import decode_batch
 TAGS = [Tag(tag_id) for tag_id in range(1, 6)]
 HUGE_BYTES = 100_000_000
 RSS_MAX_MB = 150
-CALM_AFTER = 4  # connections, or publishes
+CALM_AFTER = 3  # connections, or publishes
 
 Answer = Callable[[int, Publish], int | bytes | None]
 Greet = Callable[[int], bytes | None]
