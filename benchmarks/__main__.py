@@ -27,6 +27,7 @@ from benchmarks import (
     provisioning,
     runs,
     simulation,
+    twins,
     wire_bytes,
 )
 from benchmarks.figure import Figure
@@ -38,6 +39,7 @@ GROUPS: dict[str, Callable[[int], Iterator[Figure]]] = {
     "batch": batches.figures,
     "history": history.figures,
     "firmware": firmware.figures,
+    "twins": twins.figures,
     "demo": demo.figures,
     "gateway": gateway.figures,
     "courier": courier.figures,

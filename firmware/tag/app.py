@@ -124,7 +124,7 @@ class Tag:
         state.crashes = min(state.crashes + 1, 255)  # until this wake has ended well
         self.store()
         over = state.crashes - 1 - CRASHES_MAX
-        if over >= 0 and over % CRASH_RETRY:
+        if over >= 0 and (over + 1) % CRASH_RETRY:
             raise ServiceNeeded(CRASH_LOOP, "%d crashes in a row" % (state.crashes - 1))
         try:
             self.board = load_board(state.config.board)

@@ -11,6 +11,7 @@ MOVING_MMPS = 1000  # GNSS speed noise of a resting tag stays below; a walking p
 GNSS_RETRY_S = 60  # after a first search without sky; doubles with each one
 GNSS_INTERVAL_MAX_S = 1800  # however still or dark it is, a search is made that often
 EPHEMERIS_S = 4 * 3600  # a receiver that slept for longer has to load the satellites' orbits anew: no hot start
+FAST_ALARMS = 0x0F  # temperature and humidity, see `alarms`: more samples do not mend a battery or a sensor
 JUMP_S = 3600  # more than a sleeping ESP32's clock can be off after a day
 EARLY_S = 2  # a wake that comes so much too early is not sent back to sleep
 
@@ -42,7 +43,7 @@ def interval_s(settings: "Settings", state: "State", trip: bool) -> int:
         interval = settings.trip_interval_s
     elif state.motion == MOTION_STILL and settings.still_interval_s:
         interval = settings.still_interval_s
-    if state.alarms_raised or state.alarms_held():
+    if state.alarms_raised & FAST_ALARMS or state.alarms_held():
         interval = min(interval, settings.alarm_interval_s)
     return interval
 

@@ -368,6 +368,7 @@ def test_trip_runs_from_its_start_to_its_stop(given: dict[str, int], now_s: int 
         ({"still_interval_s": 3600}, {}, False, 300),
         (TRIP, {"motion": MOTION_STILL}, True, 30),
         ({}, {"alarms_raised": 1}, False, 60),
+        ({}, {"alarms_raised": 0x70}, False, 300),
         ({}, {"alarm_seconds": [0, 1, 0, 0, 0]}, False, 60),
         ({"interval_s": 20}, {"alarms_raised": 1}, False, 20),
         ({"mode": "shelf"}, {"alarms_raised": 1}, False, 21600),

@@ -28,7 +28,7 @@ def convert(calibration: bytes, humidity_1: int, humidities: bytes, data: bytes)
     one = (((raw >> 3) - (t1 << 1)) * t2) >> 11
     two = (((((raw >> 4) - t1) * ((raw >> 4) - t1)) >> 12) * t3) >> 14
     fine = one + two
-    temperature_mc = (fine * 5 + 128) * 10 >> 8
+    temperature_mc = (fine * 25 + 64) >> 7  # t_fine is in 1/5120 of a degree
     h = fine - 76800
     raw = data[3] << 8 | data[4]
     h = ((((raw << 14) - (h4 << 20) - h5 * h) + 16384) >> 15) * (

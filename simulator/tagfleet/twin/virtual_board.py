@@ -51,7 +51,8 @@ class VirtualBoard:
     """One board. `on_advertising` is called for each start and stop of advertising.
 
     buses, supply, radio: the parts, for faults. unique_id: 6 bytes, as burnt in by its maker. virtual_time: what the
-    tag sleeps while awake passes at once, see `virtual_time`.
+    tag sleeps while awake passes at once, see `virtual_time`. frozen: a folder of this machine with modules that stand
+    before those in flash, as in a MicroPython that was built with the application; empty: none.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class VirtualBoard:
         self.supply = supply
         self.radio = radio or Nimble()
         self.virtual_time = False
+        self.frozen = ""
         self.nvs_works = True
         self.radio_works = True
         self.nvs: dict[bytes, bytes] = {}
@@ -128,6 +130,7 @@ class VirtualBoard:
             "reset_cause": self._cause,
             "wake_reason": self._wake_reason,
             "virtual_time": self.virtual_time,
+            "frozen": self.frozen,
             "unique_id": self.unique_id.hex(),
         }
         return 0, json.dumps(answer).encode()

@@ -30,6 +30,9 @@ vfs.umount("/")
 vfs.mount(volume, "/")
 os.chdir("/")
 sys.path[:] = ["", "/lib"]
+if board["frozen"]:
+    vfs.mount(vfs.VfsPosix(board["frozen"]), "/frozen")
+    sys.path.insert(0, "/frozen")
 del board, volume
 
 for name in ("boot.py", "main.py"):

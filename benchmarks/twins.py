@@ -1,0 +1,58 @@
+"""The tag as a twin in virtual time: how fast a month passes, and what power cuts cost it."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.figure import Figure
+from tagfleet.identity import make_provisions
+from tagfleet.twin import TwinSpec
+from tagfleet.twin.interpreter import interpreter_available
+from tagfleet.twin.power_cuts import PowerCuts
+from tagfleet.twin.virtual_time import VirtualTwin
+from tagfleet.world.world import build_world
+
+SEED = 5
+MEASURED_S = 6 * 3600
+QUICK: dict[str, int | bool | str] = {
+    "repl_window_s": 0,
+    "burst_repeats": 0,
+    "burst_events": 1,
+    "gnss_cold_timeout_s": 0,
+    "gnss_hot_timeout_s": 0,
+}
+POINT_SAMPLES = 288
+POINT_EVERY = 5
+
+
+def spec(settings: dict[str, int | bool | str]) -> TwinSpec:
+    """A tag on a truck of the simulated world."""
+    return TwinSpec(make_provisions(SEED, 1, 1, settings=settings)[0], 0, build_world(SEED, 1).view(0))
+
+
+def days_per_minute(interpreter: str) -> float:
+    """Simulated days in a minute of this machine: default settings, a sample each 5 minutes with GNSS and 3 bursts."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        VirtualTwin(spec({"repl_window_s": 0}), Path(folder), interpreter) as twin,
+    ):
+        twin.wake()
+        began_s, started_s = twin.now_s, time.perf_counter()
+        twin.run(began_s + MEASURED_S)
+        return (twin.now_s - began_s) / 86400 / ((time.perf_counter() - started_s) / 60)
+
+
+def figures(runs: int) -> Iterator[Figure]:
+    interpreter = interpreter_available()
+    if interpreter is None:
+        return
+    values = [days_per_minute(interpreter) for _ in range(min(runs, 3))]
+    about = "one twin, default settings: the real firmware under MicroPython, a process for each wake, 864 wakes a day"
+    yield Figure("twin_days_per_minute", "days/min", "higher", 30 / 8, values, about)
+    with tempfile.TemporaryDirectory() as folder:
+        cuts = PowerCuts(spec(QUICK), Path(folder), interpreter)
+        cuts.run(POINT_SAMPLES, lambda operation: operation % POINT_EVERY == 1)
+    about = f"every {POINT_EVERY}th flash operation of a day, before it and twice within; `make soak`: each of a week"
+    yield Figure("powercut_points_tried", "points", "higher", 300, [cuts.tried], about)
+    yield Figure("powercut_failures", "points", "lower", 0, [len(cuts.failures)], "; ".join(cuts.failures[:3]) or about)

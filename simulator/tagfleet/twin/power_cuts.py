@@ -1,0 +1,151 @@
+"""Proves what a power cut costs a tag: the real firmware lives a scripted time, and at chosen flash operations a second
+tag goes on from the flash as it was in that moment: before the operation, or torn in its middle.
+
+Whatever the moment: it boots, makes samples under counters that were never used, and its journal holds every sample
+made before but the last 8. A share of the second tags loses power again while it recovers.
+"""
+
+import random
+import struct
+from binascii import crc32
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tagfleet.twin.board import ops
+from tagfleet.twin.counters import UnknownSeal, sealed_under
+from tagfleet.twin.image import provisioned_image
+from tagfleet.twin.spec import TwinSpec
+from tagfleet.twin.virtual_time import VirtualTwin
+from tagsmith.image import read_image
+from tagsmith.manifest import tag_files
+from tagwire.keys import beacon_key
+from tagwire.seal import aes128
+
+LOST_MAX = 8
+RECORD_BYTES = 16
+BLOCK_BYTES = 4096
+IMAGE_BYTES = 512 * 1024
+TORN = (0.25, 0.75)  # the shares of an operation that are done when power fails within it
+LONG_EVERY = 10  # so many points are followed until the journal has been written again
+LONG_WAKES = 9
+SHORT_WAKES = 2
+DOUBLE_EVERY = 3  # so many points lose power again within the first wakes
+
+
+def small_image(spec: TwinSpec) -> bytes:
+    """A tag's flash without its application, which is frozen into the interpreter."""
+    files = {name: content for name, content in tag_files().items() if "/" not in name}
+    return provisioned_image(spec.provision, spec.first_counter, files)
+
+
+def journal_counters(image: bytes) -> list[int]:
+    """The counters of the intact records in a tag's journal, as SPEC and README of the firmware describe it."""
+    counters = []
+    for path, content in read_image(image).items():
+        folder, _, name = path.rpartition("/")
+        if not folder.startswith("journal-") or len(name) != 8:
+            continue
+        base = int(name, 16)
+        for at in range(0, len(content) - RECORD_BYTES + 1, RECORD_BYTES):
+            record = content[at : at + RECORD_BYTES]
+            if crc32(record[:15] + base.to_bytes(4, "little")) & 0xFF == record[15]:
+                counters.append(base + (struct.unpack_from("<H", record, 13)[0] >> 5))
+    return sorted(counters)
+
+
+def torn(before: bytes, after: bytes, block: int, share: float) -> bytes:
+    """The flash when power failed in an operation on one block, after that share of the bytes that it changes."""
+    start = block * BLOCK_BYTES
+    old, new = before[start : start + BLOCK_BYTES], after[start : start + BLOCK_BYTES]
+    changed = [i for i in range(BLOCK_BYTES) if old[i] != new[i]]
+    if not changed:
+        return after
+    middle = changed[0] + int((changed[-1] + 1 - changed[0]) * share)
+    return before[:start] + new[:middle] + old[middle:] + before[start + BLOCK_BYTES :]
+
+
+class PowerCuts:
+    """tried: how many points. failures: a line for each that did not go as it must."""
+
+    def __init__(self, spec: TwinSpec, folder: Path, interpreter: str, seed: int = 1) -> None:
+        (folder / "first").mkdir(exist_ok=True)
+        (folder / "second").mkdir(exist_ok=True)
+        image = small_image(spec)
+        self.tried = 0
+        self.failures: list[str] = []
+        self._random = random.Random(seed)
+        self._encrypt = aes128(beacon_key(spec.provision.root_key, spec.provision.generation))
+        self._first = VirtualTwin(spec, folder / "first", interpreter, image=image)
+        self._second = VirtualTwin(spec, folder / "second", interpreter, image=image)
+        self._counters: list[int] = []
+        self._operations = 0
+        self._chosen: Callable[[int], bool] = lambda operation: False
+        self._torn: tuple[int, int, bytes, dict[bytes, bytes]] | None = None
+
+    def run(self, samples: int, chosen: Callable[[int], bool]) -> int:
+        """Live so many samples and cut power at each flash operation, counted from 0, that is `chosen`; how many
+        operations there were. Each gives three points: before it, and twice within it."""
+        self._chosen = chosen
+        with self._first, self._second:
+            self._first.on_operation = self._on_operation
+            while len(self._first.made) < samples:
+                self._first.wake()
+        return self._operations
+
+    def _made(self) -> list[int]:
+        for made in self._first.made[len(self._counters) :]:
+            near = self._counters[-1] + 1 if self._counters else 0
+            self._counters.append(sealed_under(self._encrypt, made.frame, near))
+        return self._counters
+
+    def _on_operation(self, op: int, payload: bytes) -> None:
+        if self._torn is not None:
+            operation, block, before, nvs = self._torn
+            self._torn = None
+            after = self._first.flash.read_bytes()
+            for share in TORN:
+                self._check(f"after {share:.0%} of operation {operation}", torn(before, after, block, share), nvs)
+        if op != ops.FLASH:
+            return
+        operation = self._operations
+        self._operations += 1
+        if self._chosen(operation):
+            _, block, _ = struct.unpack("<BII", payload)
+            image, nvs = self._first.flash.read_bytes(), dict(self._first.board.nvs)
+            self._torn = operation, block, image, nvs
+            self._check(f"before operation {operation}", image, nvs)
+
+    def _check(self, moment: str, image: bytes, nvs: dict[bytes, bytes]) -> None:
+        self.tried += 1
+        try:
+            for fault in self._faults(image, nvs):
+                self.failures.append(f"power cut {moment}: {fault}")
+        except UnknownSeal as error:
+            self.failures.append(f"power cut {moment}: {error}")
+
+    def _faults(self, image: bytes, nvs: dict[bytes, bytes]) -> Iterator[str]:
+        before = list(self._made())
+        second = self._second
+        second.restart(image, nvs, self._first.now_s)
+        if self.tried % DOUBLE_EVERY == 0:  # within the first wake or two, which do some 20 durable operations
+            second.supply.fail_at = second.supply.operations + self._random.randrange(25)
+            second.supply.done = self._random.choice((0.0, 0.5, 1.0))
+        wakes = LONG_WAKES if self.tried % LONG_EVERY == 0 else SHORT_WAKES
+        for _ in range(wakes + 2):
+            second.wake()
+        if second.crashes:
+            yield f"the interpreter ended by itself: {second.console()[-300:]}"
+        if len(second.made) < wakes:
+            yield f"{len(second.made)} samples in {wakes + 2} wakes: {second.console()[-300:]}"
+        used, near = [], before[-1] + 1 if before else 0
+        for made in second.made:
+            near = sealed_under(self._encrypt, made.frame, near)
+            used.append(near)
+        if len(set(before + used)) < len(before) + len(used) or used != sorted(used):
+            yield f"counters {used} after {before[-3:]}"
+        kept = set(journal_counters(second.flash.read_bytes()))
+        missing = set(before[:-LOST_MAX]) - kept
+        if missing:
+            yield f"lost from the journal: {sorted(missing)[:10]}"
+        if wakes == LONG_WAKES and second.supply.fail_at is None and not set(used[:LOST_MAX]) <= kept:
+            yield f"new samples {used} are not in the journal"
