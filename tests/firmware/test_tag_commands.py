@@ -284,3 +284,29 @@ def test_time_is_taken_within_bounds(
     assert abs(int(last[1]) - clock[0]) <= 60
     assert int(last[2]) == clock[1]
     assert log.count("clock: ") == logged
+
+
+def test_all_that_a_session_can_bring_fits_into_the_heap_at_once(tmp_path: Path) -> None:
+    envelopes = [
+        sealed(1, c.SETTINGS, b'{"interval_s": 600, "mode": "shelf", "temperature_high_mc": 8000, "trip_number": 12}'),
+        sealed(2, c.REVOKE, b"\x63\x00\x00\x00\x05\x00"),
+        sealed(3, c.ROTATE, b"\x01"),
+        sealed(4, c.SETTINGS, b'{"interval_s": null, "calibration_id": "a laboratory"}'),
+    ]
+    got: list[Event] = []
+
+    async def work(bench: Bench, hub: Hub) -> None:
+        commands = [functools.partial(HubEnd.command, envelope=one) for one in envelopes]
+        more = [
+            functools.partial(HubEnd.settle, ranges=[(0, 99)]),
+            functools.partial(HubEnd.set_time, unix_s=TIME_S, quality=2),
+            HubEnd.read_log,
+            functools.partial(HubEnd.identify, seconds=1),
+        ]
+        got.extend(await hub.visit(bench, [(0, 400)], *more, *commands))
+        got.extend(await hub.visit(bench, [(0, 400)], *more))
+
+    in_window(tmp_path, work, samples=300)
+    assert counters(got) == [*range(300)] * 2
+    assert [event.status for event in got if isinstance(event, Replied)] == [m.STATUS_OK] * 10
+    assert sum(isinstance(event, Log) for event in got) == 2
