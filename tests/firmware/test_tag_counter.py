@@ -83,3 +83,19 @@ def test_no_history_of_losses_uses_a_counter_twice(history: list[str]) -> None:
             used.append(next_counter)
     assert used == sorted(set(used))
     assert RESERVED == 16
+
+
+def test_rotated_tag_that_has_made_no_sample_since_begins_its_generation() -> None:
+    """A command has written the generation down, and power failed before the first limit of it was."""
+    first = make_counter(5, 0)
+    assert cold_start(5, [make_counter(2, 48), make_counter(2, 32)], provisioned=2) == first
+    assert cold_start(5, [None, make_counter(3, 48)], provisioned=2) == first  # rotated twice
+    assert cold_start(5, [make_counter(2, 48), first + 16], provisioned=2) == first + 16
+    for limits, provisioned in (
+        ([make_counter(2, 48)], None),  # what a bench has provisioned needs its counter
+        ([make_counter(1, 48)], 2),
+        ([make_counter(6, 0)], 2),
+        ([None, None], 2),
+    ):
+        with pytest.raises(CounterLost):
+            cold_start(5, limits, provisioned)
