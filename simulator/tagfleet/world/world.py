@@ -26,7 +26,7 @@ from tagfleet.world.weather import AIR, DEW, Weather, weather_c
 TAGS_PER_PLACE = 8
 DEPOT_SHARE = 0.2
 DEPOTS_MIN = 2
-_ROWS_AT_ONCE = 16_384  # columns of that size stay in a processor's cache
+_ROWS_AT_ONCE = 8_192  # columns of 64 kB stay in a processor's cache, and malloc keeps their memory at hand
 
 
 @dataclass(frozen=True)
