@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from tagfleet.command_line import app
 from tagfleet.fault_schedule import actions
 from tagfleet.scenario import ScenarioError, builtin_names, find, read
 from tagfleet.scenario.estimate import estimate, too_much
@@ -128,6 +130,28 @@ def test_more_tags_than_the_memory_holds_is_said(tmp_path: Path) -> None:
         too_much(scenario, found, 1_000_000_000),
     )
     assert not too_much(scenario, estimate(scenario, 0), 0)  # a machine that does not tell
+
+
+def test_run_that_does_not_fit_the_memory_names_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagfleet.commands.run.free_memory_bytes", lambda: 500_000_000)
+    path = written(tmp_path, GOOD.replace("count = 100", "count = 3_000_000"))
+    done = CliRunner().invoke(app, ["run", str(path)])
+    assert done.exit_code == 2
+    assert f"{path}:7: tags.count: 3,000,000 tags need about" in done.stderr
+    estimated = CliRunner().invoke(app, ["run", str(path), "--estimate"])
+    assert estimated.exit_code == 0
+    assert "WARNING" in estimated.stdout
+
+
+def test_new_writes_a_scenario_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["new", "mine"]).exit_code == 0
+    assert read(tmp_path / "mine.toml").tags.count == 200
+    again = CliRunner().invoke(app, ["new", "mine"])
+    assert (again.exit_code, "mine.toml exists" in again.stderr) == (2, True)
+    other = CliRunner().invoke(app, ["new", "mine", "--from", "million-tags", "--force"])
+    assert other.exit_code == 0
+    assert read(tmp_path / "mine.toml").tags.count == 1_000_000
 
 
 def test_option_takes_the_place_of_a_line(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tagfleet.capture import CaptureUnreadable, scenario_of_capture
 from tagfleet.identity import make_provisions
 from tagfleet.ledger.rows import LedgerUnreadable
 from tagfleet.ledger.story import NoSuchSample, lines, tell
@@ -67,15 +68,10 @@ def new(
         fail(f"{path} exists; choose another name, or --force")
     try:
         if capture is not None:
-            from tagfleet.capture import CaptureUnreadable, scenario_of_capture
-
-            try:
-                text = scenario_of_capture(capture)
-            except CaptureUnreadable as error:
-                fail(str(error))
+            text = scenario_of_capture(capture)
         else:
             text = (find(start_from) if start_from else scenarios_folder() / "first.toml").read_text("utf-8")
-    except ScenarioError as error:
+    except (ScenarioError, CaptureUnreadable) as error:
         fail(str(error))
     try:
         path.write_text(text, "utf-8")
