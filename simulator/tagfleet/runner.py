@@ -35,6 +35,7 @@ from tagwire.provision import Provision
 
 TICK_S = 0.025
 SHOW_S = 0.25
+WATCH_S = 1.0
 STEP_SAMPLES = 8_000  # as many as a step takes in at most: numpy's calls are paid for, and caches hold it
 FREE_STEP_SAMPLES = 30_000  # the same as fast as it can: hubs' commits cost the more, the smaller their pieces are
 STEP_S_MAX = 600.0
@@ -76,7 +77,7 @@ class Run:
         self._interpreter = interpreter
         self._stops = 0
         self._log: list[str] = []
-        self._shown_s = 0.0
+        self._shown_s = self._watched_s = 0.0
         self._outages: Outages
         self._cast: Cast
         self._target: Target
@@ -271,6 +272,12 @@ class Run:
         self._pace.blocked(time.monotonic() - started_s)
 
     def _watch_recovery(self, now_s: float) -> None:
+        """Once a second: it looks through the whole ledger. What is old may leave memory with it."""
+        if now_s < self._watched_s + WATCH_S:
+            return
+        self._watched_s = now_s
+        old_s = self.figures.moment_s - max(WATCH_S * 60, 3 * self.scenario.tags.interval)
+        self._cast.ledger.forget_before(self._start_us + round(old_s * 1e6))
         took_s = self._outages.recovered(
             now_s, lambda until_us: self._cast.ledger.missing(until_us, self._target.traced)
         )

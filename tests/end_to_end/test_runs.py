@@ -1,6 +1,7 @@
 """`tagfleet run` with real hubs and a real broker: small runs, each of a few seconds."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -401,3 +402,24 @@ def test_history_needs_hubs_that_can_connect() -> None:
     document = {**SCENARIO, "tags": {**SCENARIO["tags"], "history": True}}
     with pytest.raises(ScenarioError, match=r"history.*taghub"):
         parse(document, {}, "a test", {})
+
+
+def test_worker_that_dies_ends_the_run_with_its_account(tmp_path: Path) -> None:
+    class Killer(Silent):
+        def show(self, figures: RunFigures) -> None:
+            if figures.delivered > 50 and not killed:
+                for entry in Path("/proc").glob("[0-9]*/cmdline"):
+                    with contextlib.suppress(OSError):
+                        if f"unix:{tmp_path}/worker-".encode() in entry.read_bytes():
+                            os.kill(int(entry.parent.name), signal.SIGKILL)
+                            killed.append(entry)
+
+    killed: list[Path] = []
+    scenario = parse({**SCENARIO, "run": {"duration": "10 min"}}, {}, "a test", {})
+    result = asyncio.run(asyncio.wait_for(Run(scenario, "test", tmp_path).run(Killer()), SHARED_MACHINE_S))
+    assert killed
+    assert result.exit_code == BROKEN
+    assert "worker 0" in result.failure
+    verdict = result.account.verdict
+    assert sum(verdict.counts.values()) == verdict.made > 50
+    assert verdict.counts["vanished"] == 0  # what it had accepted is in its spools, or was delivered

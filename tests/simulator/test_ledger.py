@@ -176,6 +176,19 @@ def test_duplicates_are_told_apart() -> None:
     assert (account.delivered, account.duplicated, account.wrong) == (1, 6, 0)
 
 
+def test_third_and_fourth_hub_are_known_too() -> None:
+    ledger = ledger_with(reported=False)
+    row = over_the_wire(READING)
+    for hub in (3, 1, 2, 0, 2, 1, 3):
+        ledger.reported(ids(7), ids(100), hub, MADE_US + 10)
+        ledger.arrived(ids(7), ids(100), row, MADE_US + 20, hub=hub, sequence=-1)
+    assert ledger.duplicates == (3, 0, 3)
+    together = new_ledger()
+    together.made(ids(7), ids(100), columns(READING), ids(MADE_US))
+    together.reported(np.full(6, 7), np.full(6, 100), ids(2, 0, 1, 1, 2, 0), np.arange(6) + MADE_US)
+    assert together.reported_count == 1
+
+
 def test_sample_that_was_never_made_is_wrong() -> None:
     ledger = ledger_with(made=False, reported=False)
     ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US)

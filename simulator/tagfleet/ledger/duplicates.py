@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-PAIRS_MAX = 5_000_000
+_PAIRS_MAX = 1_000_000  # of third and further hubs: some 80 MB
 _BATCHES_MAX = 200_000
 
 
@@ -19,12 +19,40 @@ class Duplicates(NamedTuple):
     resent: int = 0
 
 
+class FurtherHubs:
+    """Which hubs have had which samples beyond each one's first: the second in the sample's row, the rest in here."""
+
+    def __init__(self) -> None:
+        self._pairs: set[int] = set()  # row << 16 | hub
+
+    def add(
+        self, seconds: npt.NDArray[Any], index: npt.NDArray[np.intp], hubs: npt.NDArray[Any]
+    ) -> npt.NDArray[np.bool_]:
+        """Pairs of a row and a hub that is not its first; which of them are new. seconds: the rows' column of second
+        hubs, plus 1."""
+        added = np.zeros(len(index), bool)
+        added[np.unique(index, return_index=True)[1]] = True
+        added &= seconds[index] == 0
+        seconds[index[added]] = hubs[added] + 1
+        for i in np.flatnonzero(~added & (seconds[index] != hubs + 1)).tolist():
+            pair = int(index[i]) << 16 | int(hubs[i])
+            if pair not in self._pairs:
+                added[i] = True
+                if len(self._pairs) < _PAIRS_MAX:
+                    self._pairs.add(pair)
+        return added
+
+    def pairs(self) -> npt.NDArray[np.int64]:
+        """All that do not stand in rows, as row << 16 | hub, ascending."""
+        return np.sort(np.fromiter(self._pairs, np.int64, len(self._pairs)))
+
+
 class Senders:
-    """Which hubs have sent which samples, beyond each one's first; and which batches have come."""
+    """What kind of duplicate each further arrival is. It remembers which batches have come."""
 
     def __init__(self) -> None:
         self.duplicates = Duplicates()
-        self._pairs: set[int] = set()  # row << 16 | hub
+        self.hubs = FurtherHubs()
         self._batches: OrderedDict[tuple[int, int], None] = OrderedDict()
 
     def seen_batch(self, hub: int, sequence: int) -> bool:
@@ -43,16 +71,6 @@ class Senders:
         if repeated:
             self.duplicates = Duplicates(other_hub, redelivered + len(index), resent)
             return
-        others = 0
-        arrivals, senders = rows["arrivals"][index].tolist(), rows["from_hub"][index].tolist()
-        for row, before, sender in zip(index.tolist(), arrivals, senders, strict=True):
-            pair = row << 16 | hub
-            if before and sender != hub and pair not in self._pairs:
-                others += 1
-                if len(self._pairs) < PAIRS_MAX:
-                    self._pairs.add(pair)
+        foreign = index[(rows["arrivals"][index] > 0) & (rows["from_hub"][index] != hub)]
+        others = int(self.hubs.add(rows["from_hub2"], foreign, np.full(len(foreign), hub)).sum())
         self.duplicates = Duplicates(other_hub + others, redelivered, resent + len(index) - others)
-
-    def pairs(self) -> npt.NDArray[np.int64]:
-        """All of row << 16 | hub, ascending."""
-        return np.sort(np.fromiter(self._pairs, np.int64, len(self._pairs)))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from tagfleet.fidelity import wrong_fields
 from tagfleet.ledger import classes
 from tagfleet.ledger.account import EXAMPLES, Account, counted, identity, pieces
-from tagfleet.ledger.duplicates import PAIRS_MAX, Duplicates, Senders
+from tagfleet.ledger.duplicates import Duplicates, FurtherHubs, Senders
 from tagfleet.ledger.latency import Histogram
 from tagfleet.ledger.rows import Rows, Tags, write_head
 from tagfleet.ledger.values import narrowed, truth_of
@@ -74,7 +74,7 @@ class Ledger:
         self._early: dict[int, list[tuple[int, ...]]] = {}  # what arrived before it was made, to be compared then
         self._early_left = _EARLY_MAX
         self._clones: dict[int, tuple[int, ...]] = {}
-        self._reporters: set[int] = set()  # row << 16 | hub, of hubs beyond a row's first
+        self._reporters = FurtherHubs()
         self._senders = Senders()
         self._strangers: set[tuple[int, int]] = set()
         self._wrong_examples: list[str] = []
@@ -176,12 +176,11 @@ class Ledger:
         rows["hubs"][first_index] = 1
         self.reported_count += len(first_index)
         self._arrived_of_reported += int((rows["arrivals"][first_index] > 0).sum())
-        again = ~new & (rows["hub"][index] != hub)
-        for row, other in zip(index[again].tolist(), hub[again].tolist(), strict=True):
-            pair = row << 16 | other
-            if pair not in self._reporters and len(self._reporters) < PAIRS_MAX:
-                self._reporters.add(pair)
-                rows["hubs"][row] = min(255, int(rows["hubs"][row]) + 1)
+        again = np.flatnonzero(~new & (rows["hub"][index] != hub))
+        if len(again):
+            index, hub = index[again], hub[again]
+            added = self._reporters.add(rows["hub2"], index, hub)
+            rows["hubs"][index[added]] = np.minimum(rows["hubs"][index[added]].astype(np.int64) + 1, 255)
 
     def traced(self, hubs: Ints | int, events: Ints, tag_ids: Ints, counters: Ints, t_us: Ints) -> None:
         """What hubs' traces say, with their times corrected to this machine's clock."""
@@ -324,9 +323,8 @@ class Ledger:
         """Keep what a reader of the rows needs beside them, in the ledger's folder."""
         if self._folder is None:
             return
-        pairs = np.fromiter(self._reporters, np.int64, len(self._reporters))
-        np.save(self._folder / "ledger.reporters.npy", np.sort(pairs))
-        np.save(self._folder / "ledger.senders.npy", self._senders.pairs())
+        np.save(self._folder / "ledger.reporters.npy", self._reporters.pairs())
+        np.save(self._folder / "ledger.senders.npy", self._senders.hubs.pairs())
         times = {"start_us": self._start_us, "start_real_us": self._start_real_us}
         write_head(self._folder, head | times | {"wrong": self._wrong_examples})
 

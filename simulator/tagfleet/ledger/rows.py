@@ -22,6 +22,8 @@ ROW = np.dtype(
         ("hubs", "u1"),  # how many hubs' radios reported it
         ("hub", "<u2"),  # whose radio was first
         ("from_hub", "<u2"),  # whose batch was first
+        ("hub2", "<u2"),  # another one that reported it, plus 1; 0: none. Further ones stand elsewhere
+        ("from_hub2", "<u2"),  # another one whose batch held it, likewise
         ("made_ms", "<u4"),  # of the run's own time
         ("reported", "<u4"),  # real time since the run's start in units of 0.1 ms, plus 1; 0: never
         ("accepted", "<u4"),
@@ -41,7 +43,7 @@ ROW = np.dtype(
 )
 ROWS_MAX = 1 << 31
 _ROWS_FILE, _HEAD_FILE, _TAGS_FILE = "ledger.rows", "ledger.json", "ledger.tags.npy"
-_FORMAT = 1
+_FORMAT = 2
 
 
 class LedgerFull(Exception):

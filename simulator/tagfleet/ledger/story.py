@@ -42,8 +42,10 @@ def tell(folder: Path, tag_id: int, counter: int) -> dict[str, Any]:
     name = CLASSES[index] if index >= 0 else "never made"
     hubs = head["hubs"]
     heard_by = [int(row["hub"])] if row["reported"] else []
+    heard_by += [int(row["hub2"]) - 1] if row["hub2"] else []
     heard_by += _others(folder / "ledger.reporters.npy", number)
     senders = [int(row["from_hub"])] if row["arrivals"] else []
+    senders += [int(row["from_hub2"]) - 1] if row["from_hub2"] else []
     senders += _others(folder / "ledger.senders.npy", number)
     state = int(row["state"])
     return {
