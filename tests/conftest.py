@@ -32,6 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-all", action="store_true", help="a skipped test fails: nothing may be missing here")
+    parser.addoption(
+        "--radio",
+        metavar="RADIO",
+        help="run tests/gateway/test_radios.py on this radio: hci0, bumble:usb:0, ...; default: a virtual one",
+    )
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,6 +6,14 @@ from tags import Tag
 from tagfleet.oracle import NonceOracle
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselected, not skipped: raw HCI has no bluetoothd, whatever is installed."""
+    if not str(config.getoption("--radio")).startswith("vhci:"):
+        bluez = [item for item in items if item.get_closest_marker("bluez")]
+        config.hook.pytest_deselected(items=bluez)
+        items[:] = [item for item in items if item not in bluez]
+
+
 @pytest.fixture(autouse=True)
 def oracle() -> NonceOracle:
     Tag.oracle = NonceOracle()

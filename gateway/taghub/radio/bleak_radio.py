@@ -67,11 +67,13 @@ class BleakRadio:
             payload = advertisement.manufacturer_data.get(self._company_id)
             if payload is None:
                 self.counts[COUNT_FOREIGN] += 1
-            elif queue.put(Heard(self._clock.unix_us(), rssi_dbm, bytes(payload), device.address.encode("ascii"))):
-                self.counts[COUNT_REPORTS] += 1
-                self._remember(device)
             else:
-                self.counts[COUNT_OVERRUN] += 1
+                address = device.address.encode("ascii")
+                if queue.put(Heard(self._clock.unix_us(), rssi_dbm, payload, address)):
+                    self.counts[COUNT_REPORTS] += 1
+                    self._remember(address, device)
+                else:
+                    self.counts[COUNT_OVERRUN] += 1
             if self.tap is not None:
                 self.tap(Advertisement(self._clock.unix_us(), rssi_dbm, device.address, adv_data(advertisement)))
 
@@ -88,8 +90,7 @@ class BleakRadio:
         finally:
             self._host.released()
 
-    def _remember(self, device: BLEDevice) -> None:
-        address = device.address.encode("ascii")
+    def _remember(self, address: bytes, device: BLEDevice) -> None:
         if address not in self._devices and len(self._devices) >= DEVICES_MAX:
             del self._devices[next(iter(self._devices))]
         self._devices[address] = device

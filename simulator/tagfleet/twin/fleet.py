@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from bumble.link import LocalLink
-
 from tagfleet.twin.counters import Private, UnknownSeal, is_service, sealed_under
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.peripheral import Peripheral
 from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.process import TwinProcess
-from tagfleet.twin.radio import HciServer
+from tagfleet.twin.radio import HciServer, Link
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import Advertising, VirtualBoard
 from tagwire.beacon import manufacturer_data
@@ -35,7 +33,7 @@ class Twin:
     def __init__(
         self,
         spec: TwinSpec,
-        link: LocalLink,
+        link: Link,
         flash: Path,
         interpreter: str,
         clock: Callable[[], float],
@@ -149,7 +147,7 @@ class TwinFleet:
         interpreter = interpreter_available(self._interpreter)
         if interpreter is None:
             raise FileNotFoundError("no MicroPython interpreter")
-        link = LocalLink()
+        link = Link()
         for spec in self._specs:
             tag_id = spec.provision.tag_id
             self.twins[tag_id] = Twin(

@@ -87,6 +87,21 @@ class Advertiser:
         self._legacy.stop()
 
 
+class Link(LocalLink):  # type: ignore[misc]
+    """bumble's, whose data come from the address that a connection was made with.
+
+    A host may have another random address meanwhile: Linux takes a new one for each scan."""
+
+    def send_acl_data(self, sender_controller: Any, destination_address: Any, transport: Any, data: bytes) -> None:
+        connection = sender_controller.le_connections.get(destination_address)
+        receiver = None if connection is None else self.find_le_controller(destination_address)
+        if connection is None or receiver is None:
+            super().send_acl_data(sender_controller, destination_address, transport, data)
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(receiver.on_link_acl_data, connection.self_address, transport, data)
+
+
 class GatewayController(Controller):  # type: ignore[misc]
     """A gateway's controller, which connects to what takes connections, and says when nobody answered."""
 
@@ -179,6 +194,8 @@ class _HciConnection(asyncio.Protocol):
         self._controller = GatewayController(
             "gateway", self._source, self, self._link, public_address="F0:F0:F0:F0:F0:F0"
         )
+        # A gateway may be Linux itself, which with these expects events that bumble's controller does not send.
+        self._controller.le_features &= ~(hci.LeFeatureMask.LL_PRIVACY | hci.LeFeatureMask.LE_EXTENDED_ADVERTISING)
 
     def on_packet(self, packet: bytes) -> None:
         """bumble's sink: what the controller says to the gateway."""
