@@ -31,14 +31,14 @@ class Consumer:
             if topic.endswith("/status"):
                 self._take_status(payload)
             else:
-                self._take_batch(t_us, payload)
+                self._take_batch(t_us, payload, backlog=topic.endswith("/backlog"))
         except (DecodeError, ValueError):
             self._progress.undecodable += 1
 
-    def _take_batch(self, t_us: int, payload: bytes) -> None:
+    def _take_batch(self, t_us: int, payload: bytes, backlog: bool) -> None:
         progress = self._progress
         delivery = delivery_of(decode_batch(payload))
-        self._ledger.arrived(delivery.tag_ids, delivery.counters, delivery.readings, t_us)
+        self._ledger.arrived(delivery.tag_ids, delivery.counters, delivery.readings, t_us, backlog=backlog)
         progress.batches += 1
         progress.batch_bytes += len(payload)
         progress.batch_samples += len(delivery.tag_ids)
@@ -47,7 +47,8 @@ class Consumer:
         for (tag_id, counter, rssi_dbm), row in zip(identities, rows, strict=True):
             values: list[Any] = [None if value == NOT_AVAILABLE else value for value in row]
             reading = Reading(*values)
-            progress.latest[tag_id] = Latest(reading, counter, rssi_dbm, t_us)
+            if not backlog:
+                progress.latest[tag_id] = Latest(reading, counter, rssi_dbm, t_us)
 
     def _take_status(self, payload: bytes) -> None:
         status = json.loads(payload)

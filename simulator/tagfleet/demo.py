@@ -12,13 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tagfleet.airlink import AirLink, AirLost
 from tagfleet.consumer import Consumer
 from tagfleet.flock import Flock
 from tagfleet.hub import HubFailed, HubFiles, HubProcess, settings_toml
 from tagfleet.identity import FIRST_FLOCK_ID, FIRST_TWIN_ID, make_provisions
 from tagfleet.intruder import Intruder
+from tagfleet.journals import Journals, JournalSettings
 from tagfleet.ledger import Ledger, LedgerFull
+from tagfleet.links import FlockLinks, LinkSettings
 from tagfleet.oracle import NonceOracle, NonceReuse
 from tagfleet.pipeline import TICK_S, Pipeline
 from tagfleet.progress import DELIVERING, ENDED, RUNNING, STARTING, Progress
@@ -39,6 +43,10 @@ from tagwire.keyring import entry_from_provision, write_keyring
 SITE, HUB = "demo", "truck-1"
 HUB_ID = 1  # the number of the hub, from 1: what its keys for sessions are made for
 START_TIMEOUT_S = 30.0
+# Five minutes between samples are five seconds here. Links are as much faster, and a window comes with each sample, so
+# that the hub's courier fetches within a minute what takes it hours on a real route.
+_JOURNAL = JournalSettings(window_unsettled=4, window_every=1)
+_LINKS = LinkSettings(connect_s=0.2, loss_per_s=0.0)
 _PORT_TAKEN = 5  # taghub's exit code: somebody was faster to take the free port
 _PORT_ATTEMPTS = 3
 
@@ -128,7 +136,7 @@ class Demo:
                 if self._stops:
                     raise _Stopped
 
-            topics = [f"tags/v1/{SITE}/+/samples", f"tags/v1/{SITE}/+/status"]
+            topics = [f"tags/v1/{SITE}/+/{kind}" for kind in ("samples", "backlog", "status")]
             subscriber = await stack.enter_async_context(
                 Subscriber(
                     MqttSettings.model_validate({"host": "127.0.0.1", "port": broker_port}),
@@ -147,7 +155,9 @@ class Demo:
                     raise SubscriberFailed(f"the gateway has opened {progress.open_radios} of {radios} radios")
                 consumer.take_all(subscriber.take())
                 await asyncio.sleep(TICK_S)
-            flock = Flock(tags, world, settings.interval_s, time.time(), first_index=len(twins))
+            journals = Journals(len(tags), _JOURNAL)
+            flock = Flock(tags, world, settings.interval_s, time.time(), first_index=len(twins), journals=journals)
+            links = FlockLinks(flock, tags, world, np.zeros(world.places, np.int64), _LINKS)
             pipeline = Pipeline(
                 self._ledger,
                 progress,
@@ -158,6 +168,7 @@ class Demo:
                 TraceTail(files.trace),
                 consumer,
                 view,
+                links,
             )
             progress.phase = RUNNING
             if fleet is not None:

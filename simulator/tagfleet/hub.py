@@ -55,6 +55,10 @@ max_age_s = {batch_age_s}
 [spool]
 path = {quoted(str(files.spool))}
 
+[courier]
+connections = 4
+air_time_share = 1.0
+
 [position]
 kind = "fixed"
 latitude = 52.52

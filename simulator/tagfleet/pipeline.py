@@ -11,8 +11,10 @@ from tagfleet.airlink import AirLink
 from tagfleet.consumer import Consumer
 from tagfleet.hub import HubProcess
 from tagfleet.ledger import Ledger
+from tagfleet.links import FlockLinks
 from tagfleet.progress import Progress
 from tagfleet.subscriber import Subscriber
+from tagfleet.targets.conversation import converse
 from tagfleet.trace_tail import TraceTail
 from tagfleet.transmitter import Transmitter
 from tagfleet.view import View
@@ -37,6 +39,7 @@ class Pipeline:
     trace: TraceTail
     consumer: Consumer
     view: View
+    links: FlockLinks
     _started_s: float = field(default_factory=time.monotonic)
     _last_tick_s: float = field(default_factory=time.monotonic)
     _show_s: float = 0.0
@@ -70,9 +73,11 @@ class Pipeline:
         now_s = time.monotonic()
         self.progress.worst_lag_s = max(self.progress.worst_lag_s, now_s - self._last_tick_s - TICK_S)
         self._last_tick_s = now_s
-        records = self.transmitter.tick(time.time_ns() // 1000, making)
+        now_us = time.time_ns() // 1000
+        records = self.transmitter.tick(now_us, making)
         if records:
             await self.air.send(records)
+        await converse(self.links, [self.air], now_us)
         self.consumer.take_all(self.subscriber.take())
         if traced := self.trace.read():
             events, tag_ids, counters, t_us = np.array(traced, np.int64).T

@@ -3,13 +3,14 @@
 A tag can be visited within the window that it announces. Who goes first: the sum of
 
     commands that wait                      1,000
-    samples that the hub misses             1 for each doubling of their number
+    samples that the hub misses             3, and 1 for each doubling of their number
     samples that the tag could settle       1 for each doubling twice
     loudness                                1 for each 10 dB
     hours since its last visit              1 for each 4 h, at most 6
     failures in a row                       -3 each
 
-so that twice the gain stands against 10 dB, which is what makes a connection hold.
+so that twice the gain stands against 10 dB, which is what makes a connection hold; and samples come before the
+news that others are safe.
 """
 
 import math
@@ -185,6 +186,7 @@ class Schedule:
         hours = 24.0 if visited is None else (now_s - visited[0]) / 3600
         return (
             (1000.0 if need.commands else 0.0)
+            + (3.0 if need.missing else 0.0)
             + math.log2(1 + need.missing)
             + math.log2(1 + need.owed) / 2
             + (call.rssi_dbm + 100) / 10
