@@ -96,7 +96,7 @@ def traffic_of(scenario: Scenario, cast: Cast, start_us: int, traced: bool) -> T
             received_share=section.received_share,
             distance_m=section.distance_m,
             path_loss_exponent=section.path_loss_exponent,
-            shadowing_db=section.shadowing_db,
+            shadowing_db=5.0 if section.shadowing_db is None else section.shadowing_db,
         )
         air = PlainAir(plain, cast.world, cast.hub_of_place, section.reports == "first")
     replays = [

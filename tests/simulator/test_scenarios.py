@@ -97,6 +97,7 @@ def test_good_scenario_has_its_values(tmp_path: Path) -> None:
         (11, 'count = 4\naddresses = ["127.0.0.1:1"]', "mine.toml:12: hubs.addresses: belongs to target"),
         (11, 'count = 99\ntarget = "taghub"', "mine.toml:11: hubs.count: 99 taghub processes are too many"),
         (8, 'interval = "1 s"', "mine.toml:8: tags.interval: the bursts do not fit"),
+        (12, '[air]\nscan_window = "1 s"', "mine.toml:13: air.scan_window: is longer than scan_interval"),
         (8, "history = true", 'mine.toml:8: tags.history: needs target = "taghub" or "air"'),
         (8, "settings = { humidity_hi = 5 }", "mine.toml:8: tags.settings: humidity_hi: a flock tag knows private_ids"),
         (8, "settings = { private_ids = true }", "mine.toml:8: tags.settings: private_ids needs target"),

@@ -156,7 +156,16 @@ class AirSection(Section):
     received_share: Share = Field(0.55, description="plain: probability that one event of a loud tag is received")
     distance_m: float = Field(13.0, ge=1, le=1_000, description="tags stand up to so far from their hub")
     path_loss_exponent: float = Field(2.03, ge=1, le=8)
-    shadowing_db: float = Field(5.0, ge=0, le=30, description="standard deviation")
+    shadowing_db: float | None = Field(
+        None,
+        ge=0,
+        le=30,
+        description="standard deviation; default: 5 plain, 4 full, which fades by channel and event too",
+    )
+    scan_interval: Span = Field(0.01125, description="full: a hub's radio goes on to the next channel; BlueZ: 11.25 ms")
+    scan_window: Span = Field(0.01125, description="full: and listens for so long of it; BlueZ's monitors: 30 of 60 ms")
+    interference: Share = Field(0.15, description="full: of the time in which other radios drown everything")
+    capture_db: float = Field(9.0, ge=0, description="full: how much louder than others one is to survive a collision")
 
     def settings(self, interval_s: float) -> AirSettings:
         """As the air takes it. Raises ValueError for values that no radio has."""
@@ -166,7 +175,11 @@ class AirSection(Section):
             burst_repeats=self.burst_repeats,
             path_loss_exponent=self.path_loss_exponent,
             truck_m=self.distance_m,
-            shadowing_db=self.shadowing_db,
+            shadowing_db=AirSettings.shadowing_db if self.shadowing_db is None else self.shadowing_db,
+            scan_interval_ms=1000 * self.scan_interval,
+            scan_window_ms=1000 * self.scan_window,
+            interference_share=self.interference,
+            capture_db=self.capture_db,
         )
 
 
@@ -254,7 +267,9 @@ class Scenario(Section):
             found.append((("run", "start"), f'target "{target}" keeps its own clock: in real time it is now'))
         if self.run.time != 1.0 and self.tags.interval > self.run.duration:
             found.append((("tags", "interval"), "is longer than the run: most tags would make no sample"))
-        if self.air.model == "full" and target not in ("batches", "hci"):
+        if self.air.scan_window > self.air.scan_interval:
+            found.append((("air", "scan_window"), "is longer than scan_interval"))
+        elif self.air.model == "full" and target not in ("batches", "hci"):
             try:
                 self.air.settings(self.tags.interval)
             except ValueError as error:
