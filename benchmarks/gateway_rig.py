@@ -118,6 +118,10 @@ class Rig:
     def rss_mb(self) -> float:
         return int(self._proc("statm").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    def written_bytes(self) -> int:
+        """What it has sent to the disk so far; 0 where there is none, as on tmpfs."""
+        return int(self._proc("io").split("\nwrite_bytes: ")[1].split("\n")[0])
+
     def _proc(self, name: str) -> str:
         assert self._hub is not None
         return Path(f"/proc/{self._hub.pid}/{name}").read_text()

@@ -15,6 +15,8 @@ from tags import NOW_S, Tag
 from waiting import wait_until
 
 from tagwire import trace
+from tagwire.alarm import REASON_SHOCK
+from tagwire.beacon import COMPANY_ID_TEST, advertisement
 from tagwire.keyring import write_keyring
 
 pytestmark = pytest.mark.system
@@ -91,6 +93,23 @@ def test_what_was_not_delivered_before_a_kill_is_delivered_after_it(bench: Bench
     bench.broker.start()
     with hub.start():
         bench.finish(hub)
+
+
+def test_event_of_a_killed_hub_comes_after_it_under_the_same_id(bench: Bench) -> None:
+    bench.broker.end()
+    hub = bench.hub()
+    alarm = advertisement(COMPANY_ID_TEST, TAGS[0].beacon(5, reason=REASON_SHOCK))
+    with hub.start():
+        hub.advertise(alarm)
+        wait_until(lambda: bench.accepted(hub) == {(1, 5)}, "accepted without a broker")
+        hub.end(signal.SIGKILL)
+    (bench.folder / "air").unlink()
+    bench.broker.start()
+    with hub.start():
+        hub.advertise(alarm)  # still on the air; a replay by now
+        wait_until(lambda: len(bench.subscriber.events) > 0 and bench.subscriber.keys == [(1, 5)], "both have come")
+        assert {event["id"] for event in bench.subscriber.events} == {"1-5-shock"}
+        assert hub.end() == 0
 
 
 def test_replays_after_a_restart_are_still_replays(bench: Bench) -> None:
