@@ -4,7 +4,7 @@ It takes what is plain: beacons of senders that were proven before, each above i
 leaves all reports to `Intake.take`, in their order: tags do not depend on each other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ RUN_FROM = 24  # reports; fewer cost less one by one
 NAME_BYTES = 5  # byte 0 and the id, as sent: what senders are known by
 
 Bools = NDArray[np.bool_]
+Decrypt = Callable[[bytes, bytes, bytes], bytes]
 
 
 def take_run(intake: Intake, run: HeardRun) -> Rows:
@@ -44,28 +45,29 @@ class Opened(NamedTuple):
 
 def open_run(run: HeardRun, senders: Mapping[bytes, Sender]) -> Opened:
     """Open what is plain, and move its tags on."""
-    found = [senders.get(name) for name in _rows(run.frames[:, :NAME_BYTES])]
-    is_known = np.array([sender is not None for sender in found], np.bool_)
-    unknown, known = np.flatnonzero(~is_known), np.flatnonzero(is_known)
-    if not len(known):
-        return Opened(NO_ROWS, 0, unknown)
+    found = list(map(senders.get, _rows(run.frames[:, :NAME_BYTES])))
+    known = np.arange(len(run)) if None not in found else np.flatnonzero([claim is not None for claim in found])
+    claims = [claim for claim in found if claim is not None]
+    if not claims:
+        return Opened(NO_ROWS, 0, np.arange(len(run)))
 
     # By tag, and each tag's in the order in which they were heard: a group a tag.
-    tag_ids = np.array([sender[0].tag_id for sender in found if sender is not None], np.int64)
+    tag_ids = np.array([claim[0].tag_id for claim in claims], np.int64)
     order = np.argsort(tag_ids, kind="stable")
     tag_ids, index = tag_ids[order], known[order]
-    claims = [claim for i in index.tolist() if (claim := found[i]) is not None]
-    tags = [claim[0] for claim in claims]
+    claims = [claims[i] for i in order.tolist()]
+    tags, decrypts, finals, _, masks, epochs = zip(*claims, strict=True)
     is_first = np.append(True, tag_ids[1:] != tag_ids[:-1])
     group = np.cumsum(is_first) - 1
     frames, t_us = run.frames[index], run.t_us[index].astype(np.int64)
     rows = _rows(frames)
 
     low = frames[:, 5].astype(np.int64) | frames[:, 6].astype(np.int64) << 8
-    low ^= np.array([claim[4] for claim in claims], np.int64)
+    if any(masks):
+        low ^= np.array(masks, np.int64)
     step, counters = _inferred(low, np.array([tag.last for tag in tags], np.int64), is_first, group)
     is_repeat = step == 0
-    odd = counters > np.array([claim[2] for claim in claims], np.int64)
+    odd = counters > np.array(finals, np.int64)
     odd |= t_us >= np.array([tag.limit_us for tag in tags], np.int64)
     for i in np.flatnonzero(is_repeat).tolist():
         odd[i] |= rows[i] != (tags[i].last_frame if is_first[i] else rows[i - 1])
@@ -73,9 +75,11 @@ def open_run(run: HeardRun, senders: Mapping[bytes, Sender]) -> Opened:
     is_left[group[odd]] = True
 
     opening = np.flatnonzero(~(is_repeat | is_left[group]))
-    bodies = _bodies([claims[i] for i in opening.tolist()], frames[opening], tag_ids[opening], counters[opening])
-    is_open = np.array([len(body) > 0 for body in bodies], np.bool_)
-    is_left[group[opening[~is_open]]] = True
+    keys = decrypts if len(opening) == len(decrypts) else [decrypts[i] for i in opening.tolist()]
+    tails = (counters | np.array(epochs, np.int64)) if any(epochs) else counters
+    bodies = _bodies(keys, frames[opening], tag_ids[opening], tails[opening])
+    if b"" in bodies:
+        is_left[group[opening[[not body for body in bodies]]]] = True
     is_new = ~is_left[group[opening]]
     new = opening[is_new]
 
@@ -90,7 +94,9 @@ def open_run(run: HeardRun, senders: Mapping[bytes, Sender]) -> Opened:
         tag = tags[i]
         tag.last, tag.last_frame, tag.heard = counter, rows[i], True
     repeats = int(np.count_nonzero(is_repeat & ~is_left[group]))
-    return Opened(samples, repeats, np.sort(np.concatenate([unknown, index[is_left[group]]])))
+    rest = np.ones(len(run), np.bool_)
+    rest[index[~is_left[group]]] = False
+    return Opened(samples, repeats, np.flatnonzero(rest))
 
 
 def _inferred(low: Int64s, last: Int64s, is_first: Bools, group: NDArray[np.intp]) -> tuple[Int64s, Int64s]:
@@ -103,18 +109,18 @@ def _inferred(low: Int64s, last: Int64s, is_first: Bools, group: NDArray[np.intp
     return step, last + passed - (passed - step)[is_first][group]
 
 
-def _bodies(claims: Sequence[Sender], frames: Bytes2D, tag_ids: Int64s, counters: Int64s) -> list[bytes]:
-    """The body of each frame, empty where it is not authentic. The nonce: SPEC.md, "Seal"."""
+def _bodies(decrypts: Sequence[Decrypt], frames: Bytes2D, tag_ids: Int64s, tails: Int64s) -> list[bytes]:
+    """The body of each frame, empty where it is not authentic. tails: what the nonce has behind the id, SPEC.md,
+    "Seal"."""
     nonces = np.empty((len(frames), NONCE_BYTES), np.uint8)
     nonces[:, 0] = frames[:, 0]
     nonces[:, 1:5] = tag_ids.astype("<u4").view(np.uint8).reshape(-1, 4)
-    tails = counters.astype("<u8") | np.array([claim[5] for claim in claims], "<u8")
-    nonces[:, 5:] = tails.view(np.uint8).reshape(-1, 8)
+    nonces[:, 5:] = tails.astype("<i8").view(np.uint8).reshape(-1, 8)
     bodies = []
     columns = _rows(nonces), _rows(frames[:, HEADER_BYTES:]), _rows(frames[:, :HEADER_BYTES])
-    for claim, nonce, sealed, header in zip(claims, *columns, strict=True):
+    for decrypt, nonce, sealed, header in zip(decrypts, *columns, strict=True):
         try:
-            bodies.append(claim[1](nonce, sealed, header))
+            bodies.append(decrypt(nonce, sealed, header))
         except InvalidTag:
             bodies.append(b"")
     return bodies
