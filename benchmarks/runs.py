@@ -78,7 +78,7 @@ def figures(runs: int) -> Iterator[Figure]:
         peers,
         dict.fromkeys(peers, 50.0),
     )
-    long = [_run(minutes=40, tags=100_000, interval_s=300, target="inside", batch_age_s=60) for _ in range(rounds)]
+    long = [_run(minutes=120, tags=100_000, interval_s=300, target="inside", batch_age_s=60) for _ in range(rounds)]
     yield Figure(
         "time_compression",
         "x",

@@ -178,7 +178,8 @@ class Intake:
         epoch = self.names.epoch(now_us, certain)
         if epoch != self._epoch:
             self._epoch = epoch
-            self.senders.clear()  # a name that is out of the window has to be unknown
+            if self.registry.identities:  # a name that is out of the window has to be unknown; public ids stay
+                self.senders = {name: sender for name, sender in self.senders.items() if not name[0] & HINT_PRIVATE}
         if self.names.work(now_us, certain):
             return self._take_waiting(now_us)
         if certain or not self.names.complete:

@@ -388,6 +388,7 @@ class Run:
         result = Result(self.scenario, self._name, figures, account, failure=failure, stopped=self._stops > 0)
         result.recovery_s = self._outages.recovery_s
         spent_s = max((self._ended_s or time.monotonic()) - self._started_s, 1e-3)
+        result.made_in_s = spent_s
         result.rate_per_s = ledger.arrived_count / spent_s
         result.hub_cpu = cpu_s / spent_s if cpu_s is not None else None
         result.peak_rss_bytes = peak_memory_bytes()
