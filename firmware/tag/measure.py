@@ -96,7 +96,7 @@ def open_i2c(board: "Board") -> I2C:
     return I2C(0, scl=Pin(board.i2c_scl), sda=Pin(board.i2c_sda), freq=100000)
 
 
-def _open_bus(board: "Board", kind: str) -> "Any":
+def open_bus(board: "Board", kind: str) -> "Any":
     if kind == "i2c":
         return open_i2c(board)
     if kind == "pin":
@@ -111,7 +111,7 @@ def _read(board: "Board", name: str) -> "Climate":
     climate: "Climate" = (None, None)
     for _ in range(TRIES):
         try:
-            bus = _open_bus(board, driver.BUS)
+            bus = open_bus(board, driver.BUS)
             driver.start(bus)
             time.sleep_ms(driver.MEASURE_MS)
             climate = driver.finish(bus)

@@ -60,14 +60,23 @@ class BenchBoard:
     """A board that hangs on `port`, a path that stays the same when the cable is pulled and plugged in again.
 
     number: makes the chip's id. image: its flash, the firmware without identity by default. baud: paces the line, None
-    for as fast as it goes. Use as a context manager; it is plugged in then.
+    for as fast as it goes. board: how it is wired. parts: what is soldered to it, by the settings that name it. Use
+    as a context manager; it is plugged in then.
     """
 
-    def __init__(self, folder: Path, number: int, image: bytes | None = None, baud: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        number: int,
+        image: bytes | None = None,
+        baud: int | None = None,
+        board: str = "esp32-devkit",
+        parts: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = str(folder / f"tty{number}")
         self.flash = folder / f"flash{number}"
         self.flash.write_bytes(flashed_image() if image is None else image)
-        spec = TwinSpec(Provision(number, bytes(16), 0, 0xFFFF, "esp32-devkit", {}), 0, on_a_desk)
+        spec = TwinSpec(Provision(number, bytes(16), 0, 0xFFFF, board, dict(parts or {})), 0, on_a_desk)
         self.hardware = VirtualBoard(spec, str(self.flash), lambda advertising: None, PowerSupply())
         self.passed_bytes = 0  # in both directions, since it was plugged in
         self.pulls_after_bytes: int | None = None

@@ -390,6 +390,36 @@ def test_files_that_are_no_inventory_are_refused_with_a_sentence(path: Path, tmp
         store.create(path, 1, 2)
 
 
+def test_correction_moves_the_offset_from_where_it_was_when_it_was_compared(path: Path) -> None:
+    record = Calibration(1000, "temperature", "F200 no. 12", "2026-11-01", "D-7", -0.4)
+    with Inventory(path) as inventory:
+        tag_id = inventory.new_tag(ORDER._replace(settings={"temperature_offset_mc": 100}))
+        tag = add_calibration(inventory, record, correct=True)
+        assert tag.settings == {
+            "temperature_offset_mc": 500,
+            "calibration_id": "D-7",
+            "calibration_date": "2026-11-01",
+        }
+        inventory.begin(tag_id, 0, "aa")
+        inventory.move(tag_id, 0, lifecycle.VERIFIED)
+        assert inventory.tag(tag_id).due is None
+        # Compared twice before it is on a bench again: both times with the offset that its board has.
+        for deviation in (0.2, 0.3):
+            tag = add_calibration(inventory, record._replace(deviation=deviation), correct=True)
+        assert tag.settings["temperature_offset_mc"] == 200
+        assert "temperature_offset_mc 500 -> 200" in str(tag.due)
+        known = calibrations(inventory, tag_id)
+        for refused in (
+            record._replace(quantity="battery"),
+            record._replace(deviation=None),
+            record._replace(deviation=-99.0),
+            record._replace(certificate="D" * 33),
+        ):
+            with pytest.raises(InventoryError, match="cannot be corrected"):
+                add_calibration(inventory, refused, correct=True)
+        assert calibrations(inventory, tag_id) == known, "what was refused was not noted either"
+
+
 EDITION_1 = Path(__file__).with_name("inventory_edition_1.sql")
 CONTENT = """SELECT * FROM tag; SELECT tag_id, generation, root_key, state, chip, changed_s FROM identity;
 SELECT * FROM calibration; SELECT * FROM job; SELECT * FROM bench; SELECT * FROM audit WHERE action <> 'edition'"""

@@ -14,10 +14,10 @@ from tagsmith.image import make_image, read_image
 from tagsmith.imports import add_imported
 from tagsmith.inventory import Inventory
 from tagsmith.lifecycle import FAILED, READY, REPLACED, REVOKED, WRITTEN
-from tagsmith.provision import Done, identify, provision_board
+from tagsmith.provision import Done, identify, provision_board, run_selftest
 from tagsmith.rawrepl import Board, board_on
 from tagsmith.records import Imported, Order
-from tagsmith.selftest import PARTS, Limits
+from tagsmith.selftest import Limits, parts_of
 from tagwire.provision import (
     COUNTER_FILE,
     PROVISION_FILE,
@@ -44,7 +44,7 @@ def test_bare_board_becomes_a_tag(new_board: NewBoard, inventory_path: Path) -> 
     with Inventory(inventory_path) as inventory:
         done = provision(bench, inventory)
         assert (done.tag_id, done.generation, done.written, done.passed) == (1000, 0, True, True)
-        assert [verdict.part for verdict in done.verdicts] == list(PARTS)
+        assert [verdict.part for verdict in done.verdicts] == parts_of(ORDER.settings)
         assert inventory.tag(1000).state == READY
         files = read_image(bench.flash.read_bytes())
         assert decode_provision(files[PROVISION_FILE]) == inventory.provision_of(1000, 0)
@@ -82,15 +82,45 @@ def test_tag_that_is_marked_for_rotation_gets_its_new_key(new_board: NewBoard, i
 
 def test_fault_is_found_and_repaired_board_keeps_its_key(new_board: NewBoard, inventory_path: Path) -> None:
     bench = new_board()
-    bench.hardware.battery_present = False
+    bench.hardware.buses.battery_present = False
     with Inventory(inventory_path) as inventory:
         done = provision(bench, inventory)
         assert [verdict.part for verdict in done.verdicts if not verdict.passed] == ["battery"]
         assert inventory.tag(1000).state == FAILED
-        bench.hardware.battery_present = True
+        bench.hardware.buses.battery_present = True
         done = provision(bench, inventory)
         assert (done.tag_id, done.generation, done.written, done.passed) == (1000, 0, False, True)
         assert inventory.tag(1000).state == READY
+
+
+@pytest.mark.parametrize(
+    ("wiring", "parts"),
+    [
+        ("esp32-devkit", {"climate": "aht20", "accelerometer": "lis2dh12"}),
+        ("esp32c3-devkit", {"climate": "sht3x", "probe": "ds18b20"}),
+        ("esp32s3-devkit", {"climate": "bme280", "probe": "max31865"}),
+        ("esp32c6-devkit", {"climate": "dht22"}),
+        ("esp32-devkit", {"climate": "none", "probe": "ds18b20"}),
+    ],
+)
+def test_each_part_that_the_settings_name_is_tested(new_board: NewBoard, wiring: str, parts: dict[str, str]) -> None:
+    with board_on(new_board(board=wiring, parts=parts).port) as board:
+        verdicts = run_selftest(board, wiring, parts, QUICK)
+    assert [verdict for verdict in verdicts if not verdict.passed] == []
+    measured = {verdict.part: verdict.measured for verdict in verdicts}
+    for part, kind in parts.items():
+        assert kind == "none" or measured[part].startswith(kind)
+    assert measured.keys() == set(parts_of(parts))
+
+
+def test_part_that_is_not_there_or_another_one_fails(new_board: NewBoard, inventory_path: Path) -> None:
+    order = ORDER._replace(
+        settings={**ORDER.settings, "climate": "bme280", "probe": "ds18b20", "accelerometer": "lis2dh12"}
+    )
+    with Inventory(inventory_path) as inventory, board_on(new_board().port) as board:  # an SHT4x and nothing else
+        done = provision_board(board, identify(board), inventory, lambda: inventory.new_tag(order), limits=QUICK)
+        assert {part.part for part in done.verdicts if not part.passed} == {"climate", "probe", "accelerometer"}
+        assert inventory.tag(1000).state == FAILED
 
 
 def test_board_without_firmware_is_refused_before_an_id_is_taken(new_board: NewBoard, inventory_path: Path) -> None:

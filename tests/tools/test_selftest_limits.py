@@ -12,6 +12,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "flash": {"free_kb": 64, "same": True},
     "memory": {"free_kb": 40},
     "climate": {"temperature_mc": 45_000, "humidity_mpct": 5_000},
+    "probe": {"kind": "ds18b20", "temperature_mc": 5_000},
+    "accelerometer": {"kind": "lis2dh12", "answers": True},
     "battery": {"battery_mv": 3_300},
     "gnss": {"sentences": 2, "rejected": 0, "fixes": 0},
     "radio": {"advertised": True},
@@ -33,6 +35,8 @@ def test_values_on_the_limits_pass(part: str) -> None:
         ("climate", "temperature_mc", 45_001),
         ("climate", "temperature_mc", None),
         ("climate", "humidity_mpct", 4_999),
+        ("probe", "temperature_mc", 4_999),
+        ("accelerometer", "answers", None),
         ("battery", "battery_mv", 3_299),
         ("battery", "battery_mv", None),
         ("gnss", "sentences", 1),
@@ -51,4 +55,4 @@ def test_nonsense_from_a_board_fails_and_does_not_raise(part: str, values: dict[
 
 
 def test_part_that_was_not_reported_fails() -> None:
-    assert [verdict.part for verdict in missing([judge("flash", GOOD["flash"], Limits())])] == list(PARTS[1:])
+    assert [verdict.part for verdict in missing([judge("flash", GOOD["flash"], Limits())], PARTS)] == list(PARTS[1:])

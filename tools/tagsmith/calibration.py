@@ -17,10 +17,10 @@ class Correction(NamedTuple):
     scale: int
 
 
-QUANTITIES = {
+QUANTITIES = ("temperature", "humidity", "battery")
+CORRECTIONS = {
     "temperature": Correction("temperature_offset_mc", 1000),
     "humidity": Correction("humidity_offset_mpct", 1000),
-    "battery": Correction("battery_offset_mv", 1),
 }
 
 
@@ -43,15 +43,23 @@ def add_calibration(inventory: Inventory, record: Calibration, *, correct: bool 
 
 
 def _corrected(tag: TagRow, record: Calibration) -> dict[str, int | bool | str | None]:
-    if record.deviation is None:
-        raise InventoryError("Without a deviation there is nothing to correct.", "--deviation, tag minus reference")
-    name, scale = QUANTITIES[record.quantity]
+    correction = CORRECTIONS.get(record.quantity)
+    if correction is None or record.deviation is None:
+        raise InventoryError(
+            f"A tag's {record.quantity} cannot be corrected without a deviation, or not at all.",
+            f"--deviation, tag minus reference, of {' or '.join(CORRECTIONS)}",
+        )
     compared_with = tag.settings if tag.written is None else tag.written[2]
-    offset = int(compared_with.get(name, 0)) - round(record.deviation * scale)
+    offset = int(compared_with.get(correction.setting, 0)) - round(record.deviation * correction.scale)
     try:
-        return {name: parse_setting(name, str(offset))}
+        return {
+            correction.setting: parse_setting(correction.setting, str(offset)),
+            # The tag carries whose word it is, and of which day.
+            "calibration_id": parse_setting("calibration_id", record.certificate),
+            "calibration_date": parse_setting("calibration_date", record.measured_on),
+        }
     except ValueError as error:
-        raise InventoryError(f"The tag cannot be corrected by that much: {error}.", "another sensor") from None
+        raise InventoryError(f"The tag cannot be corrected so: {error}.", "another sensor, or a shorter name") from None
 
 
 def calibrations(inventory: Inventory, tag_id: int) -> list[Calibration]:

@@ -40,7 +40,7 @@ class Identity(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a board says about itself. tag_id, generation: of the provisioning file it carries, None without one.
+    """What a board says about itself. tag_id, generation, settings: of the provisioning file it carries, None without.
 
     chip: its unique id, hexadecimal. release: MicroPython's version. machine: what its maker calls the board.
     firmware: whether the tag's application is on it. fault: why a provisioning file that is there cannot be read.
@@ -55,6 +55,7 @@ class Found(NamedTuple):
     board: str | None = None
     company_id: int | None = None
     counter: int | None = None
+    settings: dict[str, int | bool | str] | None = None
     fault: str | None = None
 
 

@@ -6,7 +6,7 @@ is pulled, the same command on the same board goes on, and on another board take
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tagsmith import store
@@ -32,7 +32,7 @@ from tagsmith.lifecycle import (
 from tagsmith.output import ShowProgress, silent
 from tagsmith.rawrepl import Board
 from tagsmith.records import Change
-from tagsmith.selftest import PARTS, Limits, Verdict, judge, missing
+from tagsmith.selftest import Limits, Verdict, fitted_by, judge, missing, parts_of
 from tagwire.counter import COUNTER_MAX, generation_of, make_counter
 from tagwire.provision import Provision, encode_provision
 
@@ -61,11 +61,15 @@ def identify(board: Board) -> Found:
     release = about.get("release")
     texts = {name: _said(about, name, str) for name in ("board", "fault")}
     numbers = {name: _said(about, name, int) for name in ("tag_id", "generation", "company_id", "counter")}
+    settings = _said(about, "settings", dict)
+    if settings is not None and not all(type(value) in (int, bool, str) for value in settings.values()):
+        raise _nonsense("settings")
     found = Found(
         chip=str(about.get("chip", "")),
         release=".".join(str(part) for part in release[:3]) if isinstance(release, list) else "unknown",
         machine=str(about.get("machine", "")),
         firmware=about.get("firmware") is True,
+        settings=settings,
         **texts,
         **numbers,
     )
@@ -79,7 +83,11 @@ def _said(about: dict[str, Any], name: str, kind: type) -> Any:
     value = about.get(name)
     if value is None or (type(value) is kind and (not isinstance(value, int) or 0 <= value <= _LARGEST[name])):
         return value
-    raise BoardError(f"The board says something impossible as its {name}.", "`tagsmith flash`, which makes it anew")
+    raise _nonsense(name)
+
+
+def _nonsense(name: str) -> BoardError:
+    return BoardError(f"The board says something impossible as its {name}.", "`tagsmith flash`, which makes it anew")
 
 
 def known_as(board: Board, found: Found, inventory: Inventory) -> Identity | None:
@@ -198,19 +206,28 @@ def _reads_back(board: Board, provision: Provision, raised_to: int | None = None
 
 
 def run_selftest(
-    board: Board, board_name: str, limits: Limits | None = None, on_progress: ShowProgress = silent
+    board: Board,
+    board_name: str,
+    settings: Mapping[str, int | bool | str],
+    limits: Limits | None = None,
+    on_progress: ShowProgress = silent,
 ) -> list[Verdict]:
-    """The self test of a board that has the firmware. Raises BoardError when it stops answering."""
+    """The self test of a board that has the firmware: of the parts that the settings say it has.
+
+    Raises BoardError when it stops answering.
+    """
     limits = limits or Limits()
+    parts = parts_of(settings)
     verdicts: list[Verdict] = []
 
     def on_line(line: object) -> None:
         if isinstance(line, list) and len(line) == 2 and isinstance(line[1], dict):
             verdicts.append(judge(str(line[0]), line[1], limits))
-            on_progress("test", len(verdicts) / len(PARTS))
+            on_progress("test", min(len(verdicts) / len(parts), 1.0))
 
-    board.run("selftest", {"board": board_name, "gnss_s": limits.gnss_s}, limits.gnss_s + 10.0, on_line)
-    return verdicts + missing(verdicts)
+    arguments = {"board": board_name, "fitted": fitted_by(settings), "gnss_s": limits.gnss_s}
+    board.run("selftest", arguments, limits.gnss_s + 10.0, on_line)
+    return verdicts + missing(verdicts, parts)
 
 
 def _tested(
@@ -223,7 +240,8 @@ def _tested(
     limits: Limits,
     on_progress: ShowProgress,
 ) -> Done:
-    verdicts = run_selftest(board, inventory.tag(tag_id).board, limits, on_progress)
+    has = inventory.provision_of(tag_id, generation)
+    verdicts = run_selftest(board, has.board, has.settings, limits, on_progress)
     done = Done(tag_id, generation, chip, written, verdicts)
     detail = "; ".join(f"{verdict.part} {verdict.measured}" for verdict in verdicts if not verdict.passed)
     inventory.move(tag_id, generation, READY if done.passed else FAILED, detail)

@@ -135,6 +135,7 @@ def board_on(
             _enter(port, timeout_s, resets)
             board = Board(port)
             try:
+                board.run("free")
                 yield board
             except BoardError:  # nobody listens there
                 raise

@@ -4,8 +4,10 @@ The limits are wide: they find a missing, dead or miswired part, not a sensor th
 calibration records are for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+from tagsmith.firmware_rules import default_of
 
 
 class Limits(NamedTuple):
@@ -29,7 +31,19 @@ class Verdict(NamedTuple):
     try_next: str = ""
 
 
-PARTS = ("flash", "memory", "climate", "battery", "gnss", "radio")
+PARTS = ("flash", "memory", "climate", "probe", "accelerometer", "battery", "gnss", "radio")
+FITTED_BY_SETTING = ("climate", "probe", "accelerometer")  # the setting of that name says which one, or "none"
+
+
+def fitted_by(settings: Mapping[str, int | bool | str]) -> dict[str, str]:
+    """Which kind of each sensor a tag of these settings has; "none" where it has none."""
+    return {part: str(settings.get(part, default_of(part))) for part in FITTED_BY_SETTING}
+
+
+def parts_of(settings: Mapping[str, int | bool | str]) -> list[str]:
+    """What a tag of these settings has, and has to report."""
+    left_out = [part for part, kind in fitted_by(settings).items() if kind == "none"]
+    return [part for part in PARTS if part not in left_out]
 
 
 def judge(part: str, values: dict[str, Any], limits: Limits) -> Verdict:
@@ -44,10 +58,10 @@ def judge(part: str, values: dict[str, Any], limits: Limits) -> Verdict:
     return Verdict(part, passed, measured, "" if passed else _LOOK_AT[part])
 
 
-def missing(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """A failed verdict for each part that the board did not report."""
+def missing(verdicts: Sequence[Verdict], parts: Sequence[str]) -> list[Verdict]:
+    """A failed verdict for each of these parts that the board did not report."""
     reported = {verdict.part for verdict in verdicts}
-    return [Verdict(part, False, "not reported", _LOOK_AT[part]) for part in PARTS if part not in reported]
+    return [Verdict(part, False, "not reported", _LOOK_AT[part]) for part in parts if part not in reported]
 
 
 def _within(value: object, limits: tuple[int, int]) -> bool:
@@ -72,7 +86,19 @@ def _memory(values: dict[str, Any], limits: Limits) -> tuple[bool, str]:
 def _climate(values: dict[str, Any], limits: Limits) -> tuple[bool, str]:
     temperature_mc, humidity_mpct = values.get("temperature_mc"), values.get("humidity_mpct")
     passed = _within(temperature_mc, limits.temperature_mc) and _within(humidity_mpct, limits.humidity_mpct)
-    return passed, f"{_scaled(temperature_mc, 1000, '°C')}, {_scaled(humidity_mpct, 1000, '% RH')}"
+    said = f"{_scaled(temperature_mc, 1000, '°C')}, {_scaled(humidity_mpct, 1000, '% RH')}"
+    return passed, f"{values.get('kind')} {said}"
+
+
+def _probe(values: dict[str, Any], limits: Limits) -> tuple[bool, str]:
+    temperature_mc = values.get("temperature_mc")
+    passed = _within(temperature_mc, limits.temperature_mc)
+    return passed, f"{values.get('kind')} {_scaled(temperature_mc, 1000, '°C')}"
+
+
+def _accelerometer(values: dict[str, Any], _limits: Limits) -> tuple[bool, str]:
+    answers = values.get("answers") is True
+    return answers, f"{values.get('kind')} {'answers' if answers else 'silent'}"
 
 
 def _battery(values: dict[str, Any], limits: Limits) -> tuple[bool, str]:
@@ -95,6 +121,8 @@ _JUDGES = {
     "flash": _flash,
     "memory": _memory,
     "climate": _climate,
+    "probe": _probe,
+    "accelerometer": _accelerometer,
     "battery": _battery,
     "gnss": _gnss,
     "radio": _radio,
@@ -102,7 +130,10 @@ _JUDGES = {
 _LOOK_AT = {
     "flash": "flash the board anew with its file system erased; if it stays, another board",
     "memory": "the MicroPython image: is it the one for this chip?",
-    "climate": "the sensor's four wires (3V3, GND, SDA, SCL) and its place in the sun or at a warm part",
+    "climate": "the sensor's wires, its place in the sun or at a warm part, and whether it is the kind that is ordered "
+    "(`--set climate=...`)",
+    "probe": "the probe's wires and its pull-up or reference resistor, its place, and its kind (`--set probe=...`)",
+    "accelerometer": "its four wires (3V3, GND, SDA, SCL), and its address pin to ground",
     "battery": "the battery, its switch, and the two resistors at the ADC pin",
     "gnss": "the receiver's power, and RX and TX, easily swapped; unreadable sentences mean another baud rate",
     "radio": "power (the radio draws 300 mA at its peak), then another board",

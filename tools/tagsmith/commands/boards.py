@@ -29,7 +29,7 @@ from tagsmith.commands.sources import Json, PortArgument
 from tagsmith.errors import CheckError, InventoryError
 from tagsmith.inventory import Inventory
 from tagsmith.lifecycle import READY, REVOKED
-from tagsmith.orders import DEFAULT_BOARD, TEST_COMPANY_ID
+from tagsmith.orders import TEST_COMPANY_ID
 from tagsmith.output import note, progress, result
 from tagsmith.provision import identify, known_as, provision_board, run_selftest
 from tagsmith.rawrepl import BAUD, board_on
@@ -168,14 +168,20 @@ def whoami(port: PortArgument, baud: Baud = BAUD, json: Json = False) -> None:
 def selftest(
     port: PortArgument,
     board: BoardName = None,
+    setting: SettingOptions = None,
     gnss_s: GnssSeconds = DEFAULT_GNSS_S,
     baud: Baud = BAUD,
     json: Json = False,
 ) -> None:
-    """Test every part of the board on PORT, and change nothing: flash, memory, climate, battery, GNSS, radio."""
+    """Test every part of the board on PORT, and change nothing: flash, memory, sensors, battery, GNSS, radio.
+
+    A tag is tested for what its settings say it has, a bare board for what --set says, such as --set climate=bme280.
+    """
+    order = order_of(change_of(board, None, setting, None))
     with board_on(port, baud) as live, progress(as_json=json) as show:
         found = identify(live)
-        verdicts = run_selftest(live, found.board or board or DEFAULT_BOARD, limits_of(gnss_s), show)
+        has = found.settings if found.settings is not None and not setting else order.settings
+        verdicts = run_selftest(live, found.board or order.board, has, limits_of(gnss_s), show)
         live.restart()
     result({"chip": found.chip, "parts": verdict_values(verdicts)}, verdict_lines(verdicts), as_json=json)
     if not all(verdict.passed for verdict in verdicts):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tagsmith.calibration import QUANTITIES, add_calibration
+from tagsmith.calibration import CORRECTIONS, QUANTITIES, add_calibration
 from tagsmith.commands.bench_options import (
     DEFAULT_INVENTORY,
     BoardName,
@@ -93,9 +93,9 @@ def calibrate(
     )
     with Inventory(inventory) as stock:
         row = add_calibration(stock, record, correct=correct)
-    name = QUANTITIES[quantity].setting
     text = f"{tag_name(record.tag_id)}: {quantity} noted"
     if correct:
+        name = CORRECTIONS[quantity].setting
         text += f", {name} = {row.settings[name]}" + (f"; due, {row.due}" if row.due else "")
     result({**record._asdict(), "settings": row.settings, "due": row.due}, text, as_json=json)
 

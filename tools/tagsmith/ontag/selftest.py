@@ -1,4 +1,5 @@
-# Runs on the board: measures, judges nothing. ARGUMENTS: {"board": name, "gnss_s": seconds to listen}.
+# Runs on the board: measures, judges nothing. ARGUMENTS: {"board": name, "fitted": {part: kind
+# or "none"}, "gnss_s": seconds to listen}.
 # One line per part as soon as it is known: [part, values], or [part, {"fault": why}].
 import gc
 import json
@@ -37,25 +38,29 @@ def memory():
     return {"free_kb": gc.mem_free() // 1024}
 
 
-def run(board_name, gnss_s):
+def run(board_name, fitted, gnss_s):
     measured("flash", flash)
     measured("memory", memory)
-    from machine import ADC, I2C, UART, Pin
+    from machine import ADC, UART, Pin
 
     from tag.boards import load_board
-    from tag.sensors import sht4x
+    from tag.measure import open_bus, open_i2c
     from tag.sensors.battery import read_mv
     from tag.sensors.nmea import NmeaReader
 
     board = load_board(board_name)
     power = Pin(board.gnss_power, Pin.OUT, value=1)
 
-    def climate():
-        i2c = I2C(0, scl=Pin(board.i2c_scl), sda=Pin(board.i2c_sda), freq=100000)
-        sht4x.start(i2c)
-        time.sleep_ms(sht4x.MEASURE_MS)
-        temperature_mc, humidity_mpct = sht4x.finish(i2c)
-        return {"temperature_mc": temperature_mc, "humidity_mpct": humidity_mpct}
+    def sensor(name):
+        def measure():
+            driver = __import__("tag.sensors." + name, None, None, ("start",))
+            bus = open_bus(board, driver.BUS)
+            driver.start(bus)
+            time.sleep_ms(driver.MEASURE_MS)
+            temperature_mc, humidity_mpct = driver.finish(bus)
+            return {"kind": name, "temperature_mc": temperature_mc, "humidity_mpct": humidity_mpct}
+
+        return measure
 
     def battery():
         return {"battery_mv": read_mv(ADC(Pin(board.battery_adc), atten=ADC.ATTN_11DB), board.battery_divider)}
@@ -70,6 +75,12 @@ def run(board_name, gnss_s):
             fixes += len(reader.feed(uart.read() or b""))
             time.sleep_ms(20)
         return {"sentences": reader.sentences, "rejected": reader.rejected, "fixes": fixes}
+
+    def accelerometer():
+        from tag.sensors.lis2dh12 import stirred
+
+        stirred(open_i2c(board), 64)
+        return {"kind": fitted["accelerometer"], "answers": True}
 
     def radio():
         from bluetooth import BLE
@@ -86,7 +97,11 @@ def run(board_name, gnss_s):
         return {"advertised": True}
 
     try:
-        measured("climate", climate)
+        for part in ("climate", "probe"):
+            if fitted[part] != "none":
+                measured(part, sensor(fitted[part]))
+        if fitted["accelerometer"] != "none":
+            measured("accelerometer", accelerometer)
         measured("battery", battery)
         measured("gnss", gnss)
     finally:
@@ -94,4 +109,4 @@ def run(board_name, gnss_s):
     measured("radio", radio)
 
 
-run(ARGUMENTS["board"], ARGUMENTS["gnss_s"])
+run(ARGUMENTS["board"], ARGUMENTS["fitted"], ARGUMENTS["gnss_s"])
