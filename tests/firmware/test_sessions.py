@@ -23,7 +23,7 @@ def test_hubs_come_in_turn_and_each_gets_what_it_asks_for(tmp_path: Path) -> Non
         await until_next_wake(bench)
         events["later"] = await hub.visit(bench)
 
-    bench = in_window(tmp_path, work, {**WINDOW, "window_s": 3})
+    bench = in_window(tmp_path, work, {**WINDOW, "window_s": 4})
     assert events["first"][0] == Established(newest=19, unsettled=20)
     assert counters(events["first"]) == [*range(10), 18, 19]
     assert events["second"][0] == events["later"][0] == Established(newest=19, unsettled=9)

@@ -14,7 +14,7 @@ from tagwire.errors import DecodeError
 from tagwire.hubend import HubEnd
 from tagwire.session import EPOCH_FOREVER, FORGED_MAX, HELLOS_MAX, HubHandshake
 
-HURRIED = "import tag.window; tag.window.IDLE_S = 1\n"
+HURRIED = "tag.window.IDLE_S = 1\n"
 
 
 async def refused(hub: Hub, bench: Bench) -> str:
@@ -167,4 +167,4 @@ def test_recorded_session_opens_nothing(tmp_path: Path) -> None:
         await link.ended
         assert link.notified == []
 
-    in_window(tmp_path, work, before=HURRIED)
+    in_window(tmp_path, work, before="tag.window.IDLE_S = 4\n")
