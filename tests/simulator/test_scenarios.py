@@ -144,6 +144,26 @@ def test_run_that_does_not_fit_the_memory_names_the_line(tmp_path: Path, monkeyp
     assert "WARNING" in estimated.stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("nothing.toml",), "nothing.toml: no such file; `tagfleet new` writes one"),
+        (("first", "--set", "tags.cuont=3"), 'tags.cuont: is no key of a scenario; did you mean "count"?'),
+        (("first", "--set", "tags"), "--set tags: write KEY=VALUE"),
+        (("first", "--time", "soon"), 'run.time: "soon" is no speed of time'),
+        (("first", "--broker", ":x"), "--broker :x: write HOST or HOST:PORT"),
+        (("first", "--shard", "2"), "--shard 2: write I/N"),
+        (("first", "--shard", "3/2"), "3/2: the first is 1/2"),
+        (("first", "--folder", "/proc/no"), "cannot use the folder /proc/no"),
+    ],
+)
+def test_wrong_option_is_one_clear_message_and_exit_code_2(options: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(app, ["run", *options])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_new_writes_a_scenario_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["new", "mine"]).exit_code == 0
