@@ -22,8 +22,12 @@ _SPANS = {
 _TIME_HALF_STEP_S = 2
 
 
-def wrong_fields(truth: ReadingColumns, delivered: ReadingColumns, made_us: Ints) -> "dict[str, np.ndarray]":
-    """For each field a mask of the rows where `delivered` is not `truth` within half a step."""
+def wrong_fields(
+    truth: ReadingColumns, delivered: ReadingColumns, made_us: Ints, repeated_s: float = 0.0
+) -> "dict[str, np.ndarray]":
+    """For each field a mask of the rows where `delivered` is not `truth` within half a step.
+
+    repeated_s: for how long a sample is advertised again, and so may first be heard and be given a time."""
     wrong = {}
     no_position = (truth.latitude_e7 == NOT_AVAILABLE) | (truth.fix == fields.FIX_NONE)
     for name, (low, high, half_step) in _SPANS.items():
@@ -38,7 +42,7 @@ def wrong_fields(truth: ReadingColumns, delivered: ReadingColumns, made_us: Ints
 
     unknown = (truth.time_s == NOT_AVAILABLE) | (truth.time_quality == fields.TIME_UNKNOWN)
     expected_s = np.where(unknown, made_us // 1_000_000, truth.time_s)
-    tolerance_s = np.where(unknown, ESTIMATE_TOLERANCE_S, _TIME_HALF_STEP_S)
+    tolerance_s = np.where(unknown, ESTIMATE_TOLERANCE_S + repeated_s, _TIME_HALF_STEP_S)
     no_time = delivered.time_s == NOT_AVAILABLE
     wrong["time_s"] = no_time | (np.abs(np.where(no_time, 0, delivered.time_s) - expected_s) > tolerance_s)
     expected_quality = np.where(unknown, fields.TIME_ESTIMATED, truth.time_quality)

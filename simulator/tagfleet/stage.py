@@ -89,7 +89,9 @@ def traffic_of(scenario: Scenario, cast: Cast, start_us: int, traced: bool) -> T
         return DirectTraffic(cast.flock, cast.world, cast.hub_of_place, cast.ledger, cast.faults, traced)
     section = scenario.air
     if section.model == "full":
-        air: Air | PlainAir = Air(section.settings(scenario.tags.interval), cast.world, cast.hub_of_place)
+        settings = section.settings(scenario.tags.interval)
+        air: Air | PlainAir = Air(settings, cast.world, cast.hub_of_place)
+        cast.ledger.repeated_s = settings.interval_s * settings.burst_repeats / (1 + settings.burst_repeats)
     else:
         plain = RadioSettings(
             burst_events=section.burst_events,

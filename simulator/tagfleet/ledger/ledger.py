@@ -65,6 +65,9 @@ class Ledger:
         self.acknowledged_count = 0
         self.arrived_count = 0  # samples, each once
         self.wrong_count = 0
+        self.repeated_s = 0.0
+        """How long a sample is advertised again, and may first be heard: where its tag did not know the time, the time
+        that it was then given may be late by so much."""
         self._rows = Rows(tags, depth, folder)
         self._folder = folder
         self._start_us, self._start_real_us = start_us, start_real_us
@@ -365,7 +368,7 @@ class Ledger:
         rows = self._rows.array[index]
         truth = truth_of(rows, self._start_s)
         made_us = rows["made_ms"].astype(np.int64) * 1000 + self._start_us
-        wrong = wrong_fields(truth, delivered, made_us)
+        wrong = wrong_fields(truth, delivered, made_us, self.repeated_s)
         differs = np.zeros(len(index), bool)
         for name, mask in wrong.items():
             if not mask.any():
@@ -385,7 +388,7 @@ class Ledger:
             if clone is not None:
                 other = ReadingColumns(*(np.array([value]) for value in clone))
                 one = ReadingColumns(*(np.asarray(column)[i : i + 1] for column in delivered))
-                unlike = wrong_fields(other, one, made_us[i : i + 1])
+                unlike = wrong_fields(other, one, made_us[i : i + 1], self.repeated_s)
                 if not any(mask.any() for name, mask in unlike.items() if certain_clock or name not in _TIMES):
                     self._rows.array["state"][row] |= classes.CLONED
                     continue
