@@ -54,7 +54,7 @@ def data_path() -> str:
             92,
             REAL,
             "firmware/",
-            ["boot.py, main.py, tag/", "unchanged, under the real", "MicroPython interpreter"],
+            ["boot.py, main.py, tag/:", "samples, journal, GATT;", "unchanged, real MicroPython"],
         ),
         box(
             470,
@@ -84,7 +84,7 @@ def data_path() -> str:
             ["200 tags, the same bytes", "as the firmware makes", "(proven by test)"],
         ),
         box(
-            470, 190, 170, 92, VIRTUAL, "air", ["who hears whom, how loud,", "repeats and losses;", "records over TCP"]
+            470, 190, 170, 92, VIRTUAL, "air", ["who hears whom, how loud,", "losses, connections;", "records over TCP"]
         ),
         box(
             720,
@@ -97,7 +97,9 @@ def data_path() -> str:
                 "radios: bleak on BlueZ,",
                 "bleak on bumble, air",
                 "intake: key, seal, replay check",
-                "batcher: columns, 1 s",
+                "courier: fetches from journals (GATT)",
+                "rules and batcher: columns, 1 s",
+                "spool: SQLite, on the disk",
                 "uplink: paho, MQTT 5, QoS 1",
                 "status: retained, last will",
             ],
