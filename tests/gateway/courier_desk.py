@@ -168,7 +168,12 @@ def address_of(tag: JournalTag) -> bytes:
     return tag.tag_id.to_bytes(6, "big")
 
 
-def at_desk(
+def at_desk(scenario: Callable[[Any], Any], tags: list[JournalTag] | None = None, *args: Any, **options: Any) -> None:
+    """`near_desk` in an event loop of its own."""
+    asyncio.run(near_desk(scenario, tags, *args, **options))
+
+
+async def near_desk(
     scenario: Callable[[Any], Any],
     tags: list[JournalTag] | None = None,
     timeout_s: float = 20.0,
@@ -177,31 +182,22 @@ def at_desk(
     **options: Any,
 ) -> None:
     """`scenario(desk)` while its hub runs. killed: it ends as by kill -9, without a last commit."""
-
-    async def main() -> None:
-        desk = desk_type(tags=tags or [], **options)
-        writer = asyncio.create_task(desk.hub.spool.run())
-        courier = asyncio.create_task(desk.courier.run())
-        try:
-            async with asyncio.timeout(timeout_s):
-                await scenario(desk)
-            assert not courier.done()
-        finally:
-            courier.cancel()
-            await asyncio.gather(courier, return_exceptions=True)
-            if killed:
-                writer.cancel()
-                await asyncio.gather(writer, return_exceptions=True)
-                desk.hub.spool._executor.shutdown()  # a commit that has begun ends
-                desk.hub.spool.store.close()
-            else:
-                desk.hub.close_batch()
-                desk.hub.spool.stop()
-                await writer
-
-    asyncio.run(main())
-
-
-async def until_published(desk: Desk, history: int) -> None:
-    """Return when so many samples of the backlog have reached the broker."""
-    await until(lambda: len(desk.broker.history) >= history)
+    desk = desk_type(tags=tags or [], **options)
+    writer = asyncio.create_task(desk.hub.spool.run())
+    courier = asyncio.create_task(desk.courier.run())
+    try:
+        async with asyncio.timeout(timeout_s):
+            await scenario(desk)
+        assert not courier.done()
+    finally:
+        courier.cancel()
+        await asyncio.gather(courier, return_exceptions=True)
+        if killed:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            desk.hub.spool._executor.shutdown()  # a commit that has begun ends
+            desk.hub.spool.store.close()
+        else:
+            desk.hub.close_batch()
+            desk.hub.spool.stop()
+            await writer

@@ -28,8 +28,8 @@ class RadioDesk(Desk):
         assert self.radio.connect is not None
         return self.radio.connect(address, timeout_s)
 
-    async def listen(self, air: VirtualAir) -> None:
-        self.radio = make_radio(BumbleSettings(kind="bumble", transport=air.transport), 0xFFFF, self.clock)
+    async def listen(self, transport: str) -> None:
+        self.radio = make_radio(BumbleSettings(kind="bumble", transport=transport), 0xFFFF, self.clock)
         async with self.radio.listen() as chunks:
             async for chunk in chunks:
                 self.hub.take(chunk)
@@ -41,7 +41,7 @@ def on_radio(port: int, tags: list[JournalTag], scenario: Any, **options: Any) -
     async def with_air(desk: Desk) -> None:
         async def on_air(air: VirtualAir) -> None:
             assert isinstance(desk, RadioDesk)
-            listening = asyncio.create_task(desk.listen(air))
+            listening = asyncio.create_task(desk.listen(air.transport))
             try:
                 await scenario(desk, air)
             finally:
