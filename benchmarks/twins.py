@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figure import Figure
+from tagfleet.commands.energy import measured
+from tagfleet.energy import bill
 from tagfleet.identity import make_provisions
 from tagfleet.twin import TwinSpec
 from tagfleet.twin.interpreter import interpreter_available
@@ -43,6 +45,16 @@ def days_per_minute(interpreter: str) -> float:
         return (twin.now_s - began_s) / 86400 / ((time.perf_counter() - started_s) / 60)
 
 
+def mah_per_day(interpreter: str) -> tuple[float, str]:
+    """Typical charge of a day with default settings on a bare module, and its range."""
+    phases = measured({"repl_window_s": 0}, MEASURED_S, interpreter, SEED)
+    total = bill(phases, "bare-module", 2600, frozen=False, accelerometer=False).total
+    return (
+        total.typical,
+        f"default settings, a truck of the simulated world, bare module: {total.low:.1f} to {total.high:.1f}",
+    )
+
+
 def figures(runs: int) -> Iterator[Figure]:
     interpreter = interpreter_available()
     if interpreter is None:
@@ -50,6 +62,8 @@ def figures(runs: int) -> Iterator[Figure]:
     values = [days_per_minute(interpreter) for _ in range(min(runs, 3))]
     about = "one twin, default settings: the real firmware under MicroPython, a process for each wake, 864 wakes a day"
     yield Figure("twin_days_per_minute", "days/min", "higher", 30 / 8, values, about)
+    charge, about = mah_per_day(interpreter)
+    yield Figure("tag_mah_per_day", "mAh", "lower", None, [charge], about)
     with tempfile.TemporaryDirectory() as folder:
         cuts = PowerCuts(spec(QUICK), Path(folder), interpreter)
         cuts.run(POINT_SAMPLES, lambda operation: operation % POINT_EVERY == 1)

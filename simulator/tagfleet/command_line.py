@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tagfleet.commands.energy import energy
 from tagfleet.commands.run import run as run_scenario
 from tagfleet.commands.scenarios import explain, keyring, list_scenarios, locustfile, new
 from tagfleet.demo import Demo, DemoFailed, DemoSettings
@@ -48,6 +49,7 @@ app.command("new")(new)
 app.command("explain")(explain)
 app.command("keyring")(keyring)
 app.command("locustfile")(locustfile)
+app.command("energy")(energy)
 
 
 @app.command()
