@@ -47,7 +47,7 @@ def days_per_minute(interpreter: str) -> float:
 
 def mah_per_day(interpreter: str) -> tuple[float, str]:
     """Typical charge of a day with default settings on a bare module, and its range."""
-    phases = measured({"repl_window_s": 0}, MEASURED_S, interpreter, SEED)
+    phases = measured({"repl_window_s": 0}, 86_400, interpreter, SEED)
     total = bill(phases, "bare-module", 2600, frozen=False, accelerometer=False).total
     return (
         total.typical,
