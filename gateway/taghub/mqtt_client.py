@@ -18,11 +18,14 @@ _logger = logging.getLogger(__name__)
 class _Bounded(bytearray):
     """The first KEPT_BYTES of what is put in."""
 
+    told = False
+
     def __iadd__(self, data: Any) -> Self:  # type: ignore[misc]
-        if len(self) < KEPT_BYTES:
-            super().__iadd__(data[: KEPT_BYTES - len(self)])
-        elif data:
-            _logger.debug("a packet of the broker's is longer than %d bytes; the rest of it is dropped", KEPT_BYTES)
+        room = KEPT_BYTES - len(self)
+        if len(data) > room and not self.told:
+            self.told = True
+            _logger.warning("the broker sends a packet of over %d bytes: the rest of it is dropped", KEPT_BYTES)
+        super().__iadd__(data[:room])
         return self
 
 

@@ -99,5 +99,6 @@ def test_hub_stays_and_delivers_when_the_broker_comes_to_reason(tmp_path: Path, 
                     delivered |= set(zip(columns["tag"].tolist(), columns["counter"].tolist(), strict=True))
             assert delivered == expected
             assert "Traceback" not in hub.log
+            assert ("the rest of it is dropped" in hub.log) == (greet is huge_retained)
 
     asyncio.run(scenario())
