@@ -7,7 +7,7 @@ from typing import Any
 
 from bumble.core import UUID
 from bumble.device import Device, Peer
-from bumble.hci import Address
+from bumble.hci import Address, OwnAddressType
 from bumble.host import Host
 from bumble.link import LocalLink
 
@@ -65,13 +65,15 @@ class Central:
 
     def __init__(self, link: LocalLink, number: int = 1) -> None:
         address = Address(f"F0:F1:F2:F3:F4:{number:02X}")
-        self.controller = GatewayController("central", link=link)
+        self.controller = GatewayController("central", link=link, public_address=f"F0:F0:F0:F0:F0:{number:02X}")
         self.device = Device(name="central", address=address, host=Host(self.controller, self.controller))
 
-    async def connect(self, address: bytes, timeout_s: float = 20) -> Link:
-        """As soon as that address advertises connectable; `address` most significant byte first."""
+    async def connect(self, address: bytes, timeout_s: float = 20, public: bool = False) -> Link:
+        """As soon as that address advertises connectable; `address` most significant byte first. public: under its own
+        public address, as Linux does."""
         target = Address(address[::-1], Address.RANDOM_DEVICE_ADDRESS)
-        return Link(await self.device.connect(target, timeout=timeout_s))
+        own = OwnAddressType.PUBLIC if public else OwnAddressType.RANDOM
+        return Link(await self.device.connect(target, own_address_type=own, timeout=timeout_s))
 
 
 @contextlib.asynccontextmanager

@@ -172,6 +172,28 @@ print("address after the event", bytes(address))
     assert console[-1] == r"address after the event b'\xa5\xa5\xa5\xa5\xa5\xa5'"
 
 
+def test_central_under_its_public_address_is_served_too(tmp_path: Path) -> None:
+    async def work(bench: Bench, central: Central) -> None:
+        link = await central.connect(bench.twin.address, public=True)
+        await link.discover()
+        await link.subscribe(DATA)
+        await link.write(CONTROL, b"hello")
+        assert await link.next_notification() == b"hello"
+        await link.disconnect()
+
+    console = run(
+        tmp_path,
+        """
+serve()
+until(lambda: events(3))
+ble.gatts_notify(events(1)[0][0], data, ble.gatts_read(control))
+until(lambda: events(2))
+""",
+        work,
+    )
+    assert console[0].endswith(r"b'\xf0\xf0\xf0\xf0\xf0\x01'")
+
+
 def test_value_holds_twenty_bytes_unless_given_more_and_can_append(tmp_path: Path) -> None:
     async def work(bench: Bench, central: Central) -> None:
         link = await central.connect(bench.twin.address)

@@ -48,6 +48,13 @@ class _TagController(Controller):  # type: ignore[misc]
         if self.le_legacy_advertiser.connectable:
             super().on_le_connect_ind(packet)
 
+    def on_link_acl_data(self, sender_address: Any, transport: Any, data: bytes) -> None:
+        """bumble's link names a sender by its random address, also one that connected by its public one, as Linux does.
+        A tag has one connection at a time."""
+        if sender_address not in self.le_connections and len(self.le_connections) == 1:
+            (sender_address,) = self.le_connections
+        super().on_link_acl_data(sender_address, transport, data)
+
 
 class Advertiser:
     """One twin's controller. Its own address is static random (the two top bits set), its last 4 octets the tag id."""
