@@ -56,7 +56,7 @@ def test_life_of_a_tag(typist: Typist, new_board: NewBoard, tmp_path: Path) -> N
     assert "`tagsmith inventory init" in typist.type("provision", port, expect=8)
     typist.type("inventory", "init", "--ids", "1000-1999")
     answer = json.loads(
-        typist.type("provision", port, "--reference", "box 1", "--set", "repl_window_s=1", "--gnss-s", "3", "--json")
+        typist.type("provision", port, "--reference", "box 1", "--set", "repl_window_s=60", "--gnss-s", "3", "--json")
     )
     assert (answer["tag_id"], answer["state"], len(answer["parts"])) == (1000, "ready", 6)
     assert "--again" in typist.type("provision", port, expect=8)

@@ -101,8 +101,11 @@ def test_dump_brings_samples_from_flash_and_from_memory(
     answer = json.loads(capsys.readouterr().out)
     counters = [row["counter"] for row in answer["samples"]]
     assert counters == list(range(len(counters))), "none is missing"
-    assert sum(row["in_flash"] for row in answer["samples"]) >= 8
-    assert not answer["samples"][-1]["in_flash"]
+    in_flash = [row["in_flash"] for row in answer["samples"]]
+    assert in_flash == sorted(in_flash, reverse=True), "those in flash are the older ones"
+    assert sum(in_flash) >= 8
+    # Eight go to flash at once; it may have been interrupted just before it wrote them.
+    assert len(in_flash) - sum(in_flash) in (len(in_flash) % 8, len(in_flash) % 8 + 8)
     assert {row["temperature_c"] for row in answer["samples"]} == {21.5}
     assert "provision.json" not in answer["files"]
 
