@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from bumble.core import TimeoutError as BumbleTimeoutError
 from bumble.device import Connection, Device
-from bumble.hci import Address, LeFeatureMask
+from bumble.hci import HCI_LE_SET_DATA_LENGTH_COMMAND, Address
 from bumble.transport import open_transport
 
 from taghub.radio.base import one_line
@@ -128,7 +128,7 @@ class BumbleController:
             self._connecting.release()
             if not self.gone:
                 await self._set_scan()
-        if self._device.supports_le_features(LeFeatureMask.LE_DATA_PACKET_LENGTH_EXTENSION):
+        if self._device.host.supports_command(HCI_LE_SET_DATA_LENGTH_COMMAND):
             with contextlib.suppress(Exception):  # short packets do as well, only slower
                 await connection.set_data_length(DATA_OCTETS, DATA_TIME_US)
         return connection
