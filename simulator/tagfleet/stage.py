@@ -66,6 +66,8 @@ def build(
             journals = Journals(tags.count, JournalSettings(burst_repeats=scenario.air.burst_repeats))
         flock = Flock(provisions, world, tags.interval, start_s, len(twins), alter, journals)
         keyrings = _routes(scenario, world, hub_of_place, start_s, len(twins))
+        if hubs.target == "hci":  # the virtual link reaches everybody, also who lies by the road
+            keyrings = {0: np.arange(tags.count, dtype=np.int64)}
     twin_ids = np.array([twin.tag_id for twin in twins], np.int64)
     ledger = Ledger(
         np.concatenate([twin_ids, flock.tag_ids]),
