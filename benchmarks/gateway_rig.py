@@ -50,6 +50,9 @@ class Rig:
         self.events: dict[str, float] = {}
         """When each event has come, by its tag and counter."""
         self.status_bytes = 0
+        self.presence_bytes = 0
+        """Of payload."""
+        self.presences = 0
         self.on_samples: Callable[[bytes], None] | None = None
         self._hub: subprocess.Popen[bytes] | None = None
 
@@ -130,6 +133,9 @@ class Rig:
         now_s = time.perf_counter()
         if message.topic.endswith("/status"):
             self.status_bytes = len(message.payload)
+        elif "/presence" in message.topic:
+            self.presence_bytes += len(message.payload)
+            self.presences += 1
         elif message.topic.endswith("/events"):
             id_ = message.payload.split(b'"', 4)[3].decode()
             self.events.setdefault(id_.rpartition("-")[0], now_s)

@@ -73,25 +73,26 @@ def air_of(load: Load) -> tuple[list[KeyringEntry], bytes]:
     )
 
 
-def live_bytes(folder: Path, mosquitto: str, load: Load) -> tuple[float, float]:
-    """(bytes a sample with the share of statuses, samples a batch), in air time."""
+def live_bytes(folder: Path, mosquitto: str, load: Load) -> tuple[float, float, float]:
+    """(bytes a sample with the share of statuses, of presence beside, samples a batch), in air time."""
     entries, records = air_of(load)
     rig = Rig(folder, mosquitto, entries, f'profile = "{load.profile}"\n---\n[clock]\nsource = "air"\n')
     samples = len(records) // FULL_BYTES
     with rig.broker() as link:
         with rig.hub(link.port) as air:
             time.sleep(1.0)  # connected, and the first status is there
-            before = link.bytes
+            before, presence_before = link.bytes, rig.presence_bytes + rig.presences * PUBLISH_BYTES
             for start in range(0, len(records), FULL_BYTES):
                 air.sendall(records[start : start + FULL_BYTES])
                 time.sleep(RECORD_PAUSE_S)
             time.sleep(0.5)
             sent = link.bytes - before
             batches = rig.batches
+            presence = rig.presence_bytes + rig.presences * PUBLISH_BYTES - presence_before
         seconds = load.samples_a_tag * load.interval_s
         profile = PROFILES[load.profile]
         statuses = seconds / profile.status_interval_s * (rig.status_bytes + PUBLISH_BYTES)
-    return (sent + statuses) / samples, samples / batches
+    return (sent - presence + statuses) / samples, presence / samples, samples / batches
 
 
 async def backlog_bytes(folder: Path, mosquitto: str, load: Load) -> float:
@@ -146,12 +147,14 @@ def figures(runs: int) -> Iterator[Figure]:
         return
     for load in LOADS:
         with tempfile.TemporaryDirectory() as folder:
-            size, samples_a_batch = live_bytes(Path(folder), mosquitto, load)
+            size, presence, samples_a_batch = live_bytes(Path(folder), mosquitto, load)
         about = (
-            f"TCP payload both ways, with statuses: {load.tags} moving tags, each every {load.interval_s} s, "
-            f"profile {load.profile}: {samples_a_batch:.0f} samples a batch"
+            f"TCP payload both ways, with statuses, without presence: {load.tags} moving tags, "
+            f"each every {load.interval_s} s, profile {load.profile}: {samples_a_batch:.0f} samples a batch"
         )
         yield Figure(f"bytes_on_wire_per_sample_{load.profile}", "B", "lower", load.goal, [size], about)
+        about = "what the inventory of the tags that are here costs beside, a sample"
+        yield Figure(f"bytes_of_presence_per_sample_{load.profile}", "B", "lower", None, [presence], about)
     with tempfile.TemporaryDirectory() as folder:
         size = asyncio.run(backlog_bytes(Path(folder), mosquitto, BACKLOG))
     about = f"TCP payload both ways: two hours of {BACKLOG.tags} moving tags out of their histories, in one batch"
