@@ -35,6 +35,7 @@ from tagwire.keys import beacon_key, id_key
 from tagwire.seal import aes128
 from tagwire.service import SERVICE_CLOCK_LOST, SERVICE_CRASH_LOOP, decode_service
 
+SOFT_RESET = 5  # MicroPython's machine.SOFT_RESET
 SETTINGS = {**QUICK, "interval_s": 300}
 WITH_GNSS = {**SETTINGS, "gnss_cold_timeout_s": 20, "gnss_hot_timeout_s": 10}
 ENCRYPT = aes128(beacon_key(ROOT_KEY, 0))
@@ -162,7 +163,7 @@ def test_fault_leaves_the_cycle_running_and_is_over_when_it_ends(
         for _ in range(20):
             halt = twin.wake()
             assert halt is not None
-            assert halt.cause == DEEPSLEEP_RESET
+            assert halt.cause in (DEEPSLEEP_RESET, SOFT_RESET)  # the latter into a window for hubs
             assert halt.sleep_s is not None
             assert halt.sleep_s <= 300
         buses = twin.board.buses
@@ -262,7 +263,7 @@ def test_flight_mode_keeps_the_journal_and_the_radio_off(new_twin: NewTwin) -> N
         twin.run(STARTED_S + 2 * 3600 - 60)
         assert twin.advertised == []
         twin.run(STARTED_S + 3 * 3600)
-        assert len(twin.advertised) == pytest.approx(12, abs=1)
+        assert len(twin.made) == pytest.approx(12, abs=1)
         kept = journal_counters(twin.flash.read_bytes())
         assert kept == list(range(len(kept)))
         assert len(kept) >= 28
@@ -313,7 +314,7 @@ def test_private_tag_changes_name_and_counter_mask_each_epoch_and_sends_nothing_
 
 def test_backlog_is_hinted_when_enough_is_unsettled(new_twin: NewTwin) -> None:
     with new_twin() as twin:
-        for _ in range(13):
+        while len(twin.made) < 13:  # a wake is a window for hubs once there is a backlog
             twin.wake()
         hints = [bool(parse_header(made.frame).hints & HINT_BACKLOG) for made in twin.made]
         assert hints == [False] * 11 + [True] * 2
