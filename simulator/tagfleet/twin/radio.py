@@ -198,9 +198,10 @@ class _HciConnection(asyncio.Protocol):
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
         self._connections.add(self)
-        self._controller = GatewayController(
-            "gateway", self._source, self, self._link, public_address="F0:F0:F0:F0:F0:F0"
-        )
+        # Two ports are two adapters; one that is opened again is the same.
+        port = int(transport.get_extra_info("sockname")[1])
+        address = f"F0:F0:F0:F0:{port >> 8:02X}:{port & 0xFF:02X}"
+        self._controller = GatewayController("gateway", self._source, self, self._link, public_address=address)
         # A gateway may be Linux itself, which with these expects events that bumble's controller does not send.
         self._controller.le_features &= ~(hci.LeFeatureMask.LL_PRIVACY | hci.LeFeatureMask.LE_EXTENDED_ADVERTISING)
 
