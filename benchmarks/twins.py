@@ -22,6 +22,7 @@ QUICK: dict[str, int | bool | str] = {
     "repl_window_s": 0,
     "burst_repeats": 0,
     "burst_events": 1,
+    "window_unsettled": 10_000,
     "gnss_cold_timeout_s": 0,
     "gnss_hot_timeout_s": 0,
 }

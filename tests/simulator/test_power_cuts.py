@@ -12,7 +12,7 @@ from tagfleet.twin.virtual_time import VirtualTwin
 from tagwire.keys import beacon_key
 from tagwire.seal import aes128
 
-SPEC = twin_spec({**QUICK, "interval_s": 300})
+SPEC = twin_spec({**QUICK, "interval_s": 300, "window_unsettled": 10_000})  # no visits: they make no samples
 WEEK = 2016  # samples
 DAY = 288
 
