@@ -65,13 +65,14 @@ def torn(before: bytes, after: bytes, block: int, share: float) -> bytes:
 
 
 class PowerCuts:
-    """tried: how many points. failures: a line for each that did not go as it must."""
+    """tried: how many points; a second cut is one of its own. failures: a line for each that went not as it must."""
 
     def __init__(self, spec: TwinSpec, folder: Path, interpreter: str, seed: int = 1) -> None:
         (folder / "first").mkdir(exist_ok=True)
         (folder / "second").mkdir(exist_ok=True)
         image = small_image(spec)
         self.tried = 0
+        self._followed = 0
         self.failures: list[str] = []
         self._random = random.Random(seed)
         self._encrypt = aes128(beacon_key(spec.provision.root_key, spec.provision.generation))
@@ -127,12 +128,17 @@ class PowerCuts:
         before = list(self._made())
         second = self._second
         second.restart(image, nvs, self._first.now_s)
-        if self.tried % DOUBLE_EVERY == 0:  # within the first wake or two, which do some 20 durable operations
+        self._followed += 1
+        wakes = LONG_WAKES if self._followed % LONG_EVERY == 0 else SHORT_WAKES
+        again = self._followed % DOUBLE_EVERY == 0
+        if again:  # within the first wake or two, which do some 20 durable operations
             second.supply.fail_at = second.supply.operations + self._random.randrange(25)
             second.supply.done = self._random.choice((0.0, 0.5, 1.0))
-        wakes = LONG_WAKES if self.tried % LONG_EVERY == 0 else SHORT_WAKES
         for _ in range(wakes + 2):
-            second.wake()
+            if again or len(second.made) < wakes:  # a wake is what takes the time: not one more than tells something
+                second.wake()
+        if second.supply.fail_at is not None and second.supply.operations > second.supply.fail_at:
+            self.tried += 1
         if second.crashes:
             yield f"the interpreter ended by itself: {second.console()[-300:]}"
         if len(second.made) < wakes:
