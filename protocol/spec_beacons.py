@@ -26,7 +26,7 @@ SERVICES = {
     "COUNTER_EXHAUSTED": "the generation's 24 bits are used up",
     "CRASH_LOOP": "the firmware has failed again and again",
     "BATTERY_LOW": "too little charge to measure or to send",
-    "STORAGE": "the journal cannot be written, or is full of what nobody has acknowledged",
+    "STORAGE": "flash cannot be written (journal, counter), or is full of what nobody has acknowledged",
     "CLOCK_LOST": "private ids need the time, and the tag does not know it",
 }
 

@@ -9,7 +9,8 @@ from tag import clock, cycle, decide
 from tag.boards import load_board
 from tag.counter import cold_start, raised_limit, resume
 from tag.cycle import BROKEN, DONE, OPEN, REPEAT, SILENT
-from tag.faults import CLOCK_LOST, CRASH_LOOP, SETTINGS, ServiceNeeded
+from tag.faults import CLOCK_LOST, CRASH_LOOP, SETTINGS, STORAGE, ServiceNeeded
+from tag.pending import WRITE_RECORDS
 from tag.radio import advertise
 from tag.reading import known_time, make_reading
 from tag.state import State, decode_state, encode_state
@@ -72,7 +73,7 @@ class Tag:
         if state is not None and not self.is_reset and not state.reload:
             self.config = state.config
         else:
-            from tag.provisioning import load_config
+            from tag.provisioning import load_config, repl_window
 
             self.config = load_config()
             unload("tag.provisioning", "tag.settings", "tag.changes", "tagwire.provision", "tagwire.keys")
@@ -179,7 +180,7 @@ class Tag:
         settings = state.config.settings
         fix = self._fix
         now_s = clock.now_s()  # once: what is said of this sample has one time
-        uptime_s = state.uptime_s + max(now_s - state.seen_s, 0)
+        uptime_s = self.uptime_s(now_s)
         climate, battery_mv, stirred = self._measured
         motion = decide.motion_of(None if fix is None else fix.speed_mmps, stirred)
         reading = make_reading(fix, climate, battery_mv, motion, state, now_s, settings.clock_hold_h * 3600)
@@ -247,7 +248,7 @@ class Tag:
                 state.pending.unsettled = count_unsettled(folder_of(state.config.tag_id), state.pending)
             except OSError as error:
                 print("journal: %r" % error)
-            unload("tag.room", "tag.settled", "tagwire.ranges")
+        unload("tag.room", "tag.settled", "tagwire.ranges")
         return SILENT if decide.radio_is_off(state.config.settings, state) else DONE
 
     def _write_journal(self) -> None:
@@ -269,20 +270,24 @@ class Tag:
         fast_s = settings.alarm_burst_s if self._made and state.kind == KIND_ALARM else 0
         try:
             frame = self.frame(hints)
+            reason = STORAGE if state.pending.count() > WRITE_RECORDS else 0  # flash has refused them
             if frame is None:
-                if self._made:
-                    from tag.trouble import say
+                reason = CLOCK_LOST
+            else:
+                advertise(
+                    advertisement(state.config.company_id, frame),
+                    settings.burst_events,
+                    settings.burst_interval_ms,
+                    fast_s,
+                    settings.private_ids > 0,
+                    self.feed,
+                )
+            if reason and self._made:
+                from tag.trouble import say
 
-                    say(self, CLOCK_LOST)
+                say(self, reason)
+            if frame is None:
                 return DONE
-            advertise(
-                advertisement(state.config.company_id, frame),
-                settings.burst_events,
-                settings.burst_interval_ms,
-                fast_s,
-                settings.private_ids > 0,
-                self.feed,
-            )
         except OSError as error:
             print("radio: %r" % error)  # the next burst may go better
             return DONE
@@ -335,8 +340,9 @@ class Tag:
         """Store how long is slept, and sleep."""
         if self.known:
             state = self.state
-            state.uptime_s = self.uptime_s()
-            state.seen_s = clock.now_s()
+            now_s = clock.now_s()
+            state.uptime_s = self.uptime_s(now_s)
+            state.seen_s = now_s
             state.planned_s = sleep_ms // 1000 + 1
             state.window_ms = sleep_ms if self.opens else 0
             self.store()
@@ -351,9 +357,9 @@ class Tag:
             self.state.phase = phase
             self.store()
 
-    def uptime_s(self) -> int:
-        """Seconds since power came."""
-        return self.state.uptime_s + max(clock.now_s() - self.state.seen_s, 0)
+    def uptime_s(self, now_s: int) -> int:
+        """Seconds since power came, the clock being at `now_s`."""
+        return self.state.uptime_s + max(now_s - self.state.seen_s, 0)
 
 
 ACTIONS = {
@@ -401,10 +407,3 @@ def unload(*names: str) -> None:
         if sys.modules.pop(name, None) is not None:
             package, _, last = name.rpartition(".")
             delattr(sys.modules[package], last)
-
-
-def repl_window(window_s: int) -> None:
-    """After power came: time to stop the tag and get a prompt, which deep sleep would not give."""
-    if window_s:
-        print("Ctrl-C within %d s stops this tag" % window_s)
-        time.sleep(window_s)

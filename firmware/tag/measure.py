@@ -28,6 +28,7 @@ PROBE = 2
 BATTERY = 4
 GNSS = 8
 ACCELEROMETER = 16
+SEARCH_HZ = 80_000_000  # the slowest that leaves a UART its clock: a search is nothing but waiting
 SILENT_S = 3  # a receiver speaks once a second
 TRIES = 2  # a disturbed transfer is no broken sensor
 
@@ -64,10 +65,12 @@ def read_battery(board: "Board") -> "tuple[int | None, int]":
 
 def read_gnss(board: "Board", timeout_s: int, settle_s: int, feed: "Callable[[], None]") -> "tuple[Fix | None, int]":
     """(fix, faults): no fix is no fault, a receiver that says nothing readable is one."""
-    from machine import UART
+    from machine import UART, freq
 
     from tag.sensors.gnss import locate
 
+    full_hz = freq()
+    freq(SEARCH_HZ)
     try:
         # 1 kB holds a whole epoch at 9,600 baud, so nothing is lost while Python is busy elsewhere.
         uart = UART(board.gnss_uart, baudrate=board.gnss_baud, rx=board.gnss_rx, tx=board.gnss_tx, rxbuf=1024)
@@ -78,6 +81,8 @@ def read_gnss(board: "Board", timeout_s: int, settle_s: int, feed: "Callable[[],
     except OSError as error:
         print("gnss: %r" % error)
         return None, GNSS
+    finally:
+        freq(full_hz)
     return fix, 0 if heard or timeout_s < SILENT_S else GNSS
 
 

@@ -4,7 +4,7 @@ import os
 
 from esp32 import NVS
 
-from tag.faults import CounterLost
+from tag.faults import STORAGE, CounterLost
 from tagwire.errors import DecodeError
 from tagwire.provision import COUNTER_FILE, decode_counter, encode_counter
 
@@ -38,14 +38,14 @@ def write_limit(limit: int) -> "list[str]":
             complaints.append("counter %s: %r" % (name, error))
             failed.append((name, read, clear))
     if len(failed) == len(_PLACES):
-        raise CounterLost("counter cannot be written to any place: %s" % complaints)
+        raise CounterLost("counter cannot be written to any place: %s" % complaints, STORAGE)
     for name, read, clear in failed:
         try:
             clear()
         except OSError:
             pass  # there may have been nothing to clear
         if _read(read) is not None:
-            raise CounterLost("counter %s can be neither written nor cleared" % name)
+            raise CounterLost("counter %s can be neither written nor cleared" % name, STORAGE)
     return complaints
 
 

@@ -1,6 +1,7 @@
 """Reads who the tag is, from flash. Loaded after a reset, and when settings have changed."""
 
 import struct
+import time
 
 from tag.changes import as_changed
 from tag.config import FORMAT, NUMBERS, Config
@@ -61,3 +62,10 @@ def _watches(settings: "Settings") -> bool:
         or min(settings.humidity_high_mpct, settings.trip_humidity_high_mpct) < 100000
         or max(settings.humidity_low_mpct, settings.trip_humidity_low_mpct) > 0
     )
+
+
+def repl_window(window_s: int) -> None:
+    """After power came: time to stop the tag and get a prompt, which deep sleep would not give."""
+    if window_s:
+        print("Ctrl-C within %d s stops this tag" % window_s)
+        time.sleep(window_s)

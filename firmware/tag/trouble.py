@@ -40,7 +40,8 @@ def say(tag: "Tag", reason: int) -> None:
     """A burst of service beacons, not sealed. May raise OSError."""
     state = tag.state if tag.known else None
     # Nobody sets the clock of a tag that does not work: it began at 2000 when power came.
-    uptime_s = max(clock.now_s() - clock.EPOCH_2000_S, 0) if state is None else tag.uptime_s()
+    now_s = clock.now_s()
+    uptime_s = max(now_s - clock.EPOCH_2000_S, 0) if state is None else tag.uptime_s(now_s)
     adv_data = service_advertisement(tag.config, state, reason, uptime_s)
     advertise(adv_data, 12, 25, 0, False, tag.feed)
     board = board_of(tag.config)

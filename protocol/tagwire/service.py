@@ -45,7 +45,7 @@ SERVICE_COUNTER_LOST = 3
 SERVICE_COUNTER_EXHAUSTED = 4
 SERVICE_CRASH_LOOP = 5
 SERVICE_BATTERY_LOW = 6
-SERVICE_STORAGE = 7  # the journal cannot be written, or is full of what nobody has acknowledged
+SERVICE_STORAGE = 7  # flash cannot be written (journal, counter), or is full of what nobody has acknowledged
 SERVICE_CLOCK_LOST = 8  # private ids need the time
 
 BOARD_UNKNOWN = 0

@@ -28,6 +28,7 @@ class Range(NamedTuple):
 BOOT_MC = Range(26.5, 21.0, 32.0)
 BOOT_FROZEN_MC = Range(3.3, 2.8, 4.5)
 AWAKE_MA = Range(40.0, 27.0, 50.0)  # ESP32 datasheet, table "modem sleep": 27 to 44 mA at 160 MHz, and the board's rest
+SEARCHING_MA = Range(29.0, 20.0, 37.0)  # the same at 80 MHz, while a receiver searches: 20 to 31 mA
 RADIO_MA = Range(20.0, 10.0, 80.0)  # controller on, beside the processor: together some 60 mA. Estimate
 RADIO_START_S = Range(0.2, 0.15, 0.3)  # Bluetooth's start after a wake: about 200 ms, as published
 EVENT_MC = Range(0.15, 0.1, 0.2)  # an advertising event: about 150 uC on an ESP32. Estimate (nRF52832: 10.6 uC)
@@ -48,8 +49,8 @@ SELF_DISCHARGE_A_YEAR = Range(0.02, 0.01, 0.05)  # of its capacity
 
 
 class Phases(NamedTuple):
-    """What a tag did in `span_s`: counts, and seconds in which a part was on; awake_s: behind the boot. erases: of
-    flash sectors."""
+    """What a tag did in `span_s`: counts, and seconds in which a part was on; awake_s: behind the boot, of it slow_s at
+    80 MHz. erases: of flash sectors."""
 
     span_s: float
     wakes: int
@@ -60,6 +61,7 @@ class Phases(NamedTuple):
     events: float
     gnss_s: float
     erases: int
+    slow_s: float
 
 
 class Bill(NamedTuple):
@@ -82,7 +84,7 @@ def bill(phases: Phases, board: str, battery_mah: float, frozen: bool, accelerom
     charges_mc = {
         "sleep": sleep_ua.times(asleep_s / 1000),
         "boot": (BOOT_FROZEN_MC if frozen else BOOT_MC).times(phases.wakes),
-        "processor": AWAKE_MA.times(phases.awake_s),
+        "processor": AWAKE_MA.times(phases.awake_s - phases.slow_s).plus(SEARCHING_MA.times(phases.slow_s)),
         "GNSS": GNSS_MA.times(phases.gnss_s),
         "radio": radio_start_mc.times(phases.radio_starts)
         .plus(RADIO_MA.times(phases.radio_s))

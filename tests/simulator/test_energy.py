@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tagfleet.command_line import app
 from tagfleet.energy import SLEEP_UA, Phases, bill
 
-DAY = Phases(86_400, 864, 288, 400.0, 864, 300.0, 10_368, 860.0, 40)
+DAY = Phases(86_400, 864, 288, 400.0, 864, 300.0, 10_368, 860.0, 40, 0.0)
 
 
 def test_bill_adds_up_and_its_range_holds_it() -> None:
@@ -26,6 +26,7 @@ def test_bill_adds_up_and_its_range_holds_it() -> None:
 def test_bill_grows_with_what_is_done_and_falls_with_a_frozen_application() -> None:
     usual = bill(DAY, "bare-module", 2600, frozen=False, accelerometer=False).total.typical
     assert bill(DAY._replace(gnss_s=1720), "bare-module", 2600, False, False).total.typical > usual
+    assert bill(DAY._replace(slow_s=300.0), "bare-module", 2600, False, False).total.typical < usual
     assert bill(DAY, "bare-module", 2600, True, False).total.typical < usual
     assert bill(DAY, "bare-module", 2600, False, True).total.typical > usual
     assert bill(DAY, "esp32-devkit", 2600, False, False).total.typical > 10 * usual / 3
@@ -42,6 +43,8 @@ def test_energy_command_measures_the_firmware_and_draws_it(tmp_path: Path) -> No
     assert answer["observed"]["samples"] == 4
     assert answer["observed"]["wakes"] == 12
     assert answer["observed"]["events"] == pytest.approx(12 * 12, rel=0.1)
+    observed = answer["observed"]
+    assert 0 < observed["slow_s"] <= observed["gnss_s"] < observed["awake_s"]
     assert answer["mah_per_day"]["low"] < answer["mah_per_day"]["typical"] < answer["mah_per_day"]["high"]
     assert picture.read_text().startswith("<svg")
 

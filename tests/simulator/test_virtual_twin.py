@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twin_bench import QUICK, ROOT_KEY, interpreter, twin_spec, world
 
-from tagfleet.twin.counters import Private, sealed_under
+from tagfleet.twin.counters import Private, is_service, sealed_under
 from tagfleet.twin.power_cuts import journal_counters, small_image
 from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET
 from tagfleet.twin.virtual_time import STARTED_S, VirtualTwin
@@ -33,7 +33,7 @@ from tagwire.fields import (
 )
 from tagwire.keys import beacon_key, id_key
 from tagwire.seal import aes128
-from tagwire.service import SERVICE_CLOCK_LOST, SERVICE_CRASH_LOOP, decode_service
+from tagwire.service import SERVICE_CLOCK_LOST, SERVICE_CRASH_LOOP, SERVICE_STORAGE, decode_service
 
 SOFT_RESET = 5  # MicroPython's machine.SOFT_RESET
 SETTINGS = {**QUICK, "interval_s": 300}
@@ -310,6 +310,34 @@ def test_private_tag_changes_name_and_counter_mask_each_epoch_and_sends_nothing_
         names = {epoch_of(int(made.t_s)): made.frame[1:5] for made in twin.made}
         assert len(set(names.values())) == len(names) > 8
         assert all(parse_header(made.frame).hints & HINT_PRIVATE for made in twin.made)
+
+
+def test_flash_that_refuses_the_journal_is_said_on_the_air_and_costs_no_sample_while_there_is_room(
+    new_twin: NewTwin,
+) -> None:
+    def said(twin: VirtualTwin) -> list[int]:
+        return [decode_service(frame).reason for _, frame in twin.advertised if is_service(frame)]
+
+    with new_twin({**SETTINGS, "window_unsettled": 10_000}) as twin:
+        twin.wake()
+        twin.board.flash_works = False
+        while len(twin.made) < 12:
+            twin.wake()
+        told = said(twin)
+        assert told == [SERVICE_STORAGE] * 4  # of samples 9 to 12: from the one after the first refusal on
+        while len(said(twin)) == len(twin.made) - 8:
+            twin.wake()
+        assert len(twin.made) == 16  # then a new limit of the counter is due, and no sample is made without
+        assert set(said(twin)) == {SERVICE_STORAGE}
+        told = said(twin)
+        twin.board.flash_works = True
+        for _ in range(2):
+            assert twin.wake() is not None
+        assert len(twin.made) == 18
+        assert said(twin) == told
+        counters = [counter for counter, _, _ in samples(twin)]
+        assert counters == list(range(18))
+        assert journal_counters(twin.flash.read_bytes()) == counters[1:17]  # 16 may wait, the 17th pushed one out
 
 
 def test_backlog_is_hinted_when_enough_is_unsettled(new_twin: NewTwin) -> None:

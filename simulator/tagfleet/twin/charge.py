@@ -6,6 +6,7 @@ from tagfleet.energy import Phases
 from tagfleet.twin.board import ops
 from tagfleet.twin.virtual_time import BOOT_S, VirtualTwin
 
+SLOW_HZ = 80_000_000
 ADVERTISING_DELAY_MS = 5.0  # the mean of what a controller adds to each interval
 
 
@@ -17,7 +18,8 @@ class ChargeMeter:
         self._began_s = twin.now_s
         self._wakes, self._awake_s, self._made = twin.wakes, twin.awake_s, len(twin.made)
         self._radio_starts = 0
-        self._radio_s = self._gnss_s = self._events = 0.0
+        self._radio_s = self._gnss_s = self._events = self._slow_s = 0.0
+        self._slow_since_s: float | None = None
         self._radio_on_s: float | None = None
         self._gnss_on_s: float | None = None
         self._advertising: tuple[float, float] | None = None  # since, interval in seconds
@@ -37,6 +39,7 @@ class ChargeMeter:
             self._events,
             self._gnss_s,
             self._erases,
+            self._slow_s,
         )
 
     def _on_operation(self, op: int, payload: bytes) -> None:
@@ -60,6 +63,12 @@ class ChargeMeter:
             elif not payload[1] and self._gnss_on_s is not None:
                 self._gnss_s += now_s - self._gnss_on_s
                 self._gnss_on_s = None
+        elif op == ops.FREQUENCY:
+            if self._slow_since_s is not None:
+                self._slow_s += now_s - self._slow_since_s
+            self._slow_since_s = now_s if struct.unpack("<I", payload)[0] <= SLOW_HZ else None
+        elif op == ops.HELLO:
+            self._slow_since_s = None
         elif op == ops.FLASH and payload[0] == ops.FLASH_ERASE:
             self._erases += 1
 

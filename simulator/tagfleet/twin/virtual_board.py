@@ -69,6 +69,7 @@ class VirtualBoard:
         self.frozen = ""
         self.nvs_works = True
         self.radio_works = True
+        self.flash_works = True  # it reads even if not
         self.nvs: dict[bytes, bytes] = {}
         self.unique_id = b"\x02\x00" + spec.provision.tag_id.to_bytes(4, "big")  # a chip's MAC: locally administered
         self._flash_path = flash_path
@@ -174,6 +175,8 @@ class VirtualBoard:
         return (ops.NVS_NOT_FOUND, b"") if self.nvs.pop(payload, None) is None else (0, b"")
 
     def _flash(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        if not self.flash_works:
+            return ops.EIO, b""
         _operation, _block, length = struct.unpack("<BII", payload)
         if self.supply.fails_now():
             return 0, struct.pack("<IB", int(length * self.supply.done), 1)
@@ -249,6 +252,7 @@ class VirtualBoard:
 _HANDLERS: dict[int, Callable[[VirtualBoard, bytes, float], tuple[int, bytes] | Halt]] = {
     ops.HELLO: VirtualBoard._hello,
     ops.UART_WRITE: VirtualBoard._ignored,
+    ops.FREQUENCY: VirtualBoard._ignored,
     ops.WATCHDOG: VirtualBoard._watchdog,
     ops.RTC_LOAD: VirtualBoard._rtc_load,
     ops.RTC_STORE: VirtualBoard._rtc_store,

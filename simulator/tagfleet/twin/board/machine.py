@@ -8,6 +8,7 @@ from ops import (
     ADC_READ,
     DEEPSLEEP,
     DHT_READ,
+    FREQUENCY,
     I2C_READ,
     I2C_WRITE,
     PIN_READ,
@@ -32,6 +33,7 @@ SOFT_RESET = 5
 _reset_cause = PWRON_RESET
 _wake_reason = 0
 _unique_id = b""
+_frequency_hz = 160_000_000
 
 
 def reset_cause():
@@ -44,6 +46,16 @@ def wake_reason():
 
 def unique_id():
     return _unique_id
+
+
+def freq(hz=None):
+    global _frequency_hz
+    if hz is None:
+        return _frequency_hz
+    if hz not in (20_000_000, 40_000_000, 80_000_000, 160_000_000, 240_000_000):
+        raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
+    call(FREQUENCY, struct.pack("<I", hz))
+    _frequency_hz = hz
 
 
 def deepsleep(time_ms=None):

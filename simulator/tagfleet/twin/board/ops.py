@@ -38,6 +38,7 @@ ONE_WIRE_RESET = 27  # -> <B whether a device is present
 ONE_WIRE_WRITE = 28  # data
 ONE_WIRE_READ = 29  # <H length -> data
 DHT_READ = 30  # -> five bytes
+FREQUENCY = 31  # <I Hz that the processor runs at from now on
 
 BLE_CONFIG = 40  # <B BLE_*, value -> the address, most significant byte first
 BLE_SERVE = 41  # JSON: [[UUID, [[UUID, flags], ...]], ...] -> JSON: [[value handle, ...], ...]
