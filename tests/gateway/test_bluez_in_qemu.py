@@ -71,7 +71,7 @@ def test_radios_on_real_bluez(tmp_path: Path, free_port: Callable[[], int]) -> N
         port = free_port()
         async with embedded_broker(port), VirtualWorld() as tags, TwinFleet(twins(), tmp_path) as fleet:
             radio = f"vhci:{HOST}:{tags.port},{fleet.hci_transport.rpartition(':')[2]}"
-            script = f"SHARE={share}\n{SETUP}{tests(share, radio, port)}"
+            script = f"SHARE={share}\n{SETUP}{radio_tests(share, radio, port)}"
             await asyncio.to_thread(run_machine, script, share, image)
 
     asyncio.run(main())
@@ -96,7 +96,7 @@ def run_machine(script: str, share: Path, image: Path) -> None:
         qemu.end(process)
 
 
-def tests(share: Path, radio: str, broker_port: int) -> str:
+def radio_tests(share: Path, radio: str, broker_port: int) -> str:
     """The shell command that runs them in the machine. Without our conftest, which imports half of the repository."""
     command = [
         *(sys.executable, "-m", "pytest", "-v", "-rA", "--durations=0", "--noconftest"),
