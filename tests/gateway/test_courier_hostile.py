@@ -90,12 +90,12 @@ def harmless_next_to(
         assert set(desk.courier.failures) <= expected
         assert desk.most_links <= desk.settings.courier.connections
         desk.clock.passed_s += 61  # as long as its own calls may be taken for the impostor's
-        while len([key for key in desk.broker.history if key[0] == 7]) < 19:  # a window is 60 ms of ours
+        while len([key for key in desk.broker.history if key[0] == 7]) < 19:  # a window is 125 ms of ours
             desk.hear(victim)
             await asyncio.sleep(0.02)
         assert len(desk.broker.history) == len(set(desk.broker.history)) == 399 + 19
 
-    at_desk(scenario, [victim, other], 60.0, clock=FastClock(speed=40.0), adopt_hours=0)
+    at_desk(scenario, [victim, other], 60.0, clock=FastClock(speed=20.0), adopt_hours=0)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2])
