@@ -44,6 +44,7 @@ class Found(NamedTuple):
 
     chip: its unique id, hexadecimal. release: MicroPython's version. machine: what its maker calls the board.
     firmware: whether the tag's application is on it. fault: why a provisioning file that is there cannot be read.
+    in_force: the generation that the tag's keys are of now, which a command may have raised since.
     """
 
     chip: str
@@ -57,6 +58,7 @@ class Found(NamedTuple):
     counter: int | None = None
     settings: dict[str, int | bool | str] | None = None
     fault: str | None = None
+    in_force: int | None = None
 
 
 class Step(NamedTuple):

@@ -36,7 +36,13 @@ from tagsmith.selftest import Limits, Verdict, fitted_by, judge, missing, parts_
 from tagwire.counter import COUNTER_MAX, generation_of, make_counter
 from tagwire.provision import Provision, encode_provision
 
-_LARGEST = {"tag_id": TAG_ID_MAX, "generation": GENERATION_MAX, "company_id": 0xFFFF, "counter": COUNTER_MAX}
+_LARGEST = {
+    "tag_id": TAG_ID_MAX,
+    "generation": GENERATION_MAX,
+    "in_force": GENERATION_MAX,
+    "company_id": 0xFFFF,
+    "counter": COUNTER_MAX,
+}
 
 
 class Done(NamedTuple):
@@ -60,7 +66,7 @@ def identify(board: Board) -> Found:
     about = values[0] if values and isinstance(values[0], dict) else {}
     release = about.get("release")
     texts = {name: _said(about, name, str) for name in ("board", "fault")}
-    numbers = {name: _said(about, name, int) for name in ("tag_id", "generation", "company_id", "counter")}
+    numbers = {name: _said(about, name, int) for name in ("tag_id", "generation", "in_force", "company_id", "counter")}
     settings = _said(about, "settings", dict)
     if settings is not None and not all(type(value) in (int, bool, str) for value in settings.values()):
         raise _nonsense("settings")

@@ -155,7 +155,9 @@ def whoami(port: PortArgument, baud: Baud = BAUD, json: Json = False) -> None:
     lines = [f"{port}: chip {found.chip}, MicroPython {found.release}, {found.machine}"]
     lines.append("  firmware " + ("is there" if found.firmware else "is missing: `tagsmith flash`"))
     if found.tag_id is not None:
-        lines.append(f"  {tag_name(found.tag_id)}, generation {found.generation}, board {found.board}")
+        rotated = f", provisioned as {found.generation}" if found.in_force not in (None, found.generation) else ""
+        generation = f"generation {found.generation if found.in_force is None else found.in_force}{rotated}"
+        lines.append(f"  {tag_name(found.tag_id)}, {generation}, board {found.board}")
         counted = f"counters below {found.counter} are used or reserved" if found.counter else "no counter is used yet"
         lines.append(f"  company id 0x{found.company_id or 0:04X}, {counted}")
     elif found.fault is not None:

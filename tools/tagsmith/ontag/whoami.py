@@ -34,6 +34,12 @@ def report():
             about["board"] = provision.board
             about["company_id"] = provision.company_id
             about["settings"] = provision.settings
+            try:
+                from tag.changes import read_changes
+
+                about["in_force"] = read_changes(provision)[0]
+            except Exception:  # an earlier firmware, or a damaged file: the tag has said so on its console
+                pass
         except Exception as error:
             about["fault"] = "%s" % error
     limits = []

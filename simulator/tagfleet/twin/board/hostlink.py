@@ -7,6 +7,12 @@ from ops import SLEPT
 
 _socket = open(int(sys.argv[1]), "r+b")
 
+# Ctrl-C may end a call that waits for its answer. The next call takes that answer first, as it would take it for its
+# own: every later one would be about something else. (A Ctrl-C within the few instructions between the socket and
+# these notes still puts them out of step; what it hits is the wait.)
+_awaits = False
+_header = b""  # of the answer that is awaited, once it has come
+
 on_radio_event = None  # called after an answer that says that radio events wait; `bluetooth` sets it
 wait_ms = None  # how to sleep while there is a GATT server; `bluetooth` sets it
 
@@ -24,14 +30,15 @@ def sleep_us(us):
 
 def call(op, payload=b""):
     """The host's answer. Raises OSError with the host's error number; never returns when the host is gone."""
-    global slept_us
+    global slept_us, _awaits
+    if _awaits:
+        _take_answer()
     if slept_us:
         _socket.write(struct.pack("<BHI", SLEPT, 4, slept_us))
         slept_us = 0
-    _socket.write(struct.pack("<BH", op, len(payload)))
-    _socket.write(payload)
-    error, length, radio = struct.unpack("<iHB", _read(7))
-    answer = _read(length)
+    _socket.write(struct.pack("<BH", op, len(payload)) + payload)
+    _awaits = True
+    error, radio, answer = _take_answer()
     if radio and on_radio_event is not None:
         on_radio_event()
     if error:
@@ -39,8 +46,19 @@ def call(op, payload=b""):
     return answer
 
 
-def _read(length):
-    data = _socket.read(length) if length else b""
+def _take_answer():
+    global _awaits, _header
+    if not _header:
+        _header = _socket.read(7)
+    _must_be_whole(_header, 7)
+    error, length, radio = struct.unpack("<iHB", _header)
+    answer = _socket.read(length)
+    _awaits = False
+    _header = b""
+    _must_be_whole(answer, length)
+    return error, radio, answer
+
+
+def _must_be_whole(data, length):
     if len(data) < length:
         sys.exit(1)  # the host died, and a board without its host has no power
-    return data
