@@ -22,16 +22,20 @@ from taghub.radio import Radio, keep, recovery
 from taghub.radio.base import COUNT_FOREIGN
 from taghub.status import RadioStatus
 from tagwire import trace
-from tagwire.keyring import KeyringEntry
+from tagwire.keyring import KeyringEntry, hub_key_of
 from tagwire.keys import beacon_key
 
 TAG = Tag(7)
 TAG_ADDRESS = "F0:00:00:00:00:01"
 INFO = "b3a1a001-7a67-4c2e-9d1f-5f0c7a6e6d01"
 TWIN_IDS = (1, 2)
+VISITED_ID = 3  # a twin that opens windows for hubs
 TWIN_ROOT_KEY = bytes(16)
+HUB_ID = 45
+FETCHED_MIN = 6  # a twin with a sample every 5 s has made more while the virtual machine booted
+COURIER = "[courier]\nair_time_share = 1.0\nconnect_timeout_s = 60\nvisit_s = 110\n"
 
-pytestmark = pytest.mark.timeout(300)  # under software emulation
+pytestmark = pytest.mark.timeout(480)  # under software emulation
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def bench(option: str | None) -> RadioBench:
 def patience(option: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real tag may be silent for minutes, an emulated processor is slow."""
     if option is not None:
-        monkeypatch.setattr(waiting, "TIMEOUT_S", 240.0)
+        monkeypatch.setattr(waiting, "TIMEOUT_S", 400.0)
 
 
 class Listener:
@@ -130,13 +134,13 @@ def test_controller_pulled_out_and_put_back_in_mid_scan(bench: RadioBench) -> No
     on(bench, scenario)
 
 
-def hub_on(bench: RadioBench, folder: Path, entries: list[KeyringEntry]) -> HubProcess:
+def hub_on(bench: RadioBench, folder: Path, entries: list[KeyringEntry], extra: str) -> HubProcess:
     sections = [
         "[[radio]]\n"
         + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if value is not None)
         for settings in bench.settings()
     ]
-    return HubProcess(folder, entries, f"{broker_section()}{''.join(sections)}")
+    return HubProcess(folder, entries, f"{broker_section()}{''.join(sections)}{extra}")
 
 
 def broker_section() -> str:
@@ -149,25 +153,36 @@ def broker_section() -> str:
         return f"[broker]\nport = {probe.getsockname()[1]}\n"
 
 
-def deliver(bench: RadioBench, folder: Path, entries: list[KeyringEntry], samples_each: int) -> None:
-    """Until `taghub run` on the bench's radios has delivered so many samples of each of these tags."""
+def run_until(
+    bench: RadioBench, folder: Path, entries: list[KeyringEntry], done: Callable[[HubProcess], bool], extra: str = ""
+) -> HubProcess:
+    """`taghub run` on the bench's radios; it has ended on return."""
+    hubs: list[HubProcess] = []
 
     async def scenario() -> None:
-        def delivered() -> bool:
-            ids = [tag_id for tag_id, _ in set(hub.traced(trace.ACKNOWLEDGED))]
-            return all(ids.count(entry.tag_id) >= samples_each for entry in entries)
-
-        with hub_on(bench, folder, entries) as hub:
-            await until(lambda: delivered() or not hub.running)
+        with hub_on(bench, folder, entries, extra) as hub:
+            hubs.append(hub)
+            try:
+                await until(lambda: done(hub) or not hub.running)
+            except TimeoutError:
+                raise AssertionError(hub.log) from None
             assert hub.running, hub.log
 
     on(bench, scenario)
+    return hubs[0]
+
+
+def delivered(acknowledged: set[tuple[int, int]], entries: list[KeyringEntry], samples_each: int) -> bool:
+    """Whether the broker has so many samples of each of these tags."""
+    ids = [tag_id for tag_id, _ in acknowledged]
+    return all(ids.count(entry.tag_id) >= samples_each for entry in entries)
 
 
 def test_gateway_delivers_what_its_radio_hears(bench: RadioBench, tmp_path: Path) -> None:
     if not bench.virtual:
         pytest.skip("needs the keys of a tag that is there: `taghub run` with its keyring shows the same")
-    deliver(bench, tmp_path, [TAG.entry()], 3)
+    tag = TAG.entry()
+    run_until(bench, tmp_path, [tag], lambda hub: delivered(set(hub.traced(trace.ACKNOWLEDGED)), [tag], 3))
 
 
 # What only a kernel and a bluetoothd have.
@@ -190,9 +205,26 @@ def test_service_killed_and_started_again_in_mid_scan(bench: RadioBench) -> None
 
 
 @pytest.mark.bluez
-def test_gateway_on_two_adapters_hears_tags_and_twins_with_the_real_firmware(option: str, tmp_path: Path) -> None:
-    twins = [KeyringEntry(tag_id, 0, beacon_key(TWIN_ROOT_KEY, 0)) for tag_id in TWIN_IDS]
-    deliver(VhciBench(option, adapters=2), tmp_path, [TAG.entry(), *twins], 2)
+def test_gateway_on_two_adapters_hears_tags_and_fetches_the_history_of_a_twin(option: str, tmp_path: Path) -> None:
+    """One gateway, since an emulated one takes a minute to start. The twins have the real firmware."""
+    key = beacon_key(TWIN_ROOT_KEY, 0)
+    twins = [KeyringEntry(tag_id, 0, key) for tag_id in TWIN_IDS]
+    visited = KeyringEntry(VISITED_ID, 0, key, hub=hub_key_of(TWIN_ROOT_KEY, HUB_ID))
+
+    def done(hub: HubProcess) -> bool:
+        acknowledged = set(hub.traced(trace.ACKNOWLEDGED))
+        first_heard = next((counter for tag_id, counter in hub.traced(trace.HEARD) if tag_id == VISITED_ID), None)
+        return (
+            delivered(acknowledged, [TAG.entry(), *twins], 2)
+            and first_heard is not None
+            and acknowledged >= {(VISITED_ID, counter) for counter in range(first_heard + 1)}
+        )
+
+    bench = VhciBench(option, adapters=2)
+    hub = run_until(bench, tmp_path, [TAG.entry(), *twins, visited], done, COURIER)
+    first_heard = next(counter for tag_id, counter in hub.traced(trace.HEARD) if tag_id == VISITED_ID)
+    assert first_heard >= FETCHED_MIN  # samples that nobody but the courier can have got
+    print(f"{first_heard} samples came over GATT")
 
 
 @pytest.mark.bluez
@@ -212,7 +244,7 @@ def block_bluetooth() -> None:
     Path("/dev/rfkill").write_bytes(bytes((0, 0, 0, 0, 2, 3, 1, 0)))
 
 
-@pytest.mark.soak  # not yet seen to pass on an emulated kernel; test_bluez has it at the level of D-Bus
+@pytest.mark.soak  # fails on BlueZ 5.66, which answers InProgress to every scan after the block; see docs/radios.md
 @pytest.mark.bluez
 def test_adapter_that_rfkill_blocks_is_unblocked(bench: RadioBench) -> None:
     async def scenario() -> None:
@@ -226,16 +258,16 @@ def test_adapter_that_rfkill_blocks_is_unblocked(bench: RadioBench) -> None:
     on(bench, scenario)
 
 
-@pytest.mark.soak  # not yet seen to pass on an emulated kernel; test_bluez has it at the level of D-Bus
 @pytest.mark.bluez
 def test_scan_that_falls_silent_without_a_word_is_started_again(bench: RadioBench) -> None:
     assert isinstance(bench, VhciBench)
 
     async def scenario() -> None:
-        async with Listener(bench.radio(silence_s=5)) as listener:
+        async with Listener(bench.radio(silence_s=15)) as listener:
             await listener.hears()
+            before = listener.radio.counts["silences"]  # an emulated adapter may take long to begin
             bench.controllers[0].set_deaf(True)
-            await listener.until(lambda: listener.radio.counts["silences"] == 1)
+            await listener.until(lambda: listener.radio.counts["silences"] > before)
             bench.controllers[0].set_deaf(False)
             print(f"silence recovered in {await listener.hears():.2f} s after it was noticed")
 

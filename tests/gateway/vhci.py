@@ -5,6 +5,7 @@ something on an emulated processor takes longer. It needs nothing but the standa
 is heard any more, SIGUSR2: again. linux/drivers/bluetooth/hci_vhci.c.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -68,7 +69,8 @@ def _main(host: str, port: int) -> None:
                 packet, rest = rest[:size], rest[size:]
                 heard = packet[:2] == _REPORT and packet[3] == _REPORT_SUBEVENT
                 if not (heard and deaf):
-                    os.write(kernel, packet)
+                    with contextlib.suppress(OSError):  # ENXIO: the adapter has just been switched off
+                        os.write(kernel, packet)
 
 
 def _size(data: bytes) -> int:
