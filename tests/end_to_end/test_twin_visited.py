@@ -14,6 +14,7 @@ from hub_process import HubProcess, Subscriber
 from twin_bench import QUICK, twin_spec, until
 
 from tagfleet.twin import TwinFleet, interpreter_available
+from taghub.embedded_broker import embedded_broker
 from tagwire.batch import samples
 from tagwire.fields import Reading, to_codes
 from tagwire.keyring import entry_from_provision
@@ -34,15 +35,16 @@ def test_hub_fetches_from_a_twin_what_it_did_not_hear(tmp_path: Path, free_port:
         def on_made(_tag_id: int, counter: int, truth: Reading, _t_us: int) -> None:
             made[counter] = truth
 
-        async with TwinFleet([spec], tmp_path, on_made=on_made) as fleet:
+        async with embedded_broker(broker_port), TwinFleet([spec], tmp_path, on_made=on_made) as fleet:
             await until(lambda: len(made) >= MISSED)
-            extra = f'[broker]\nport = {broker_port}\n[courier]\nair_time_share = 1.0\n[spool]\npath = "spool.db"\n'
+            extra = f'[mqtt]\nhost = "127.0.0.1"\nport = {broker_port}\n'
+            extra += '[courier]\nair_time_share = 1.0\n[spool]\npath = "spool.db"\n'
             extra += f'[[radio]]\nkind = "bumble"\ntransport = "{fleet.hci_transport}"\n'
             hub = HubProcess(tmp_path, [entry_from_provision(spec.provision, 1)], extra)
-            await asyncio.to_thread(hub.start)
             subscriber = Subscriber(broker_port)
             try:
-                await asyncio.to_thread(subscriber.__enter__)
+                await asyncio.to_thread(subscriber.__enter__)  # before the hub has anything to say
+                await asyncio.to_thread(hub.start)
 
                 def all_is_here() -> bool:
                     for batch in list(subscriber.backlog):

@@ -30,6 +30,7 @@ def test_largest_batch_passes(free_port: Callable[[], int]) -> None:
     async def scenario(port: int) -> None:
         async with embedded_broker(port):
             with await asyncio.to_thread(Subscriber(port).__enter__) as subscriber:
+                await asyncio.sleep(0.5)  # rumqttd confirms a subscription before it serves it
                 await asyncio.to_thread(publish, port, bytes(MAX_BATCH_BYTES))
                 await until(lambda: subscriber.other == ["tags/v1/test/hub/other"])
 

@@ -86,7 +86,7 @@ def test_nothing_but_new_authentic_samples_reaches_mqtt(hub: HubProcess, broker_
         wait_until(lambda: subscriber.statuses[-1]["intake"]["unknown"] >= 1, "status counts")
         assert subscriber.statuses[-1]["intake"]["forged"] + subscriber.statuses[-1]["intake"]["budget"] > 100
         assert subscriber.statuses[-1]["intake"]["replayed"] == 1
-    assert hub.running
+    assert hub.running, hub.log
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
