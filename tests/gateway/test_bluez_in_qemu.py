@@ -59,6 +59,7 @@ def twins() -> list[TwinSpec]:
     ]
 
 
+@pytest.mark.soak  # minutes of both cores: an emulated processor
 @pytest.mark.system
 @pytest.mark.timeout(TIMEOUT_S + 60)
 def test_radios_on_real_bluez(tmp_path: Path, free_port: Callable[[], int]) -> None:
