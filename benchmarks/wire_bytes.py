@@ -41,7 +41,7 @@ class Load(NamedTuple):
 
 LOADS = (
     Load("desk", 200, 5, 24, 30.0),  # what `make demo` has on its desk
-    Load("truck", 50, 300, 36, 24.0),  # three hours
+    Load("truck", 50, 300, 72, 24.0),  # six hours
 )
 BACKLOG = Load("backlog", 50, 300, 24, 6.0)  # two hours of 50 tags, fetched
 
@@ -74,7 +74,7 @@ def air_of(load: Load) -> tuple[list[KeyringEntry], bytes]:
 
 
 def live_bytes(folder: Path, mosquitto: str, load: Load) -> tuple[float, float, float]:
-    """(bytes a sample with the share of statuses, of presence beside, samples a batch), in air time."""
+    """(bytes a sample with the share of statuses, of these for presence, samples a batch), in air time."""
     entries, records = air_of(load)
     rig = Rig(folder, mosquitto, entries, f'profile = "{load.profile}"\n---\n[clock]\nsource = "air"\n')
     samples = len(records) // FULL_BYTES
@@ -92,7 +92,7 @@ def live_bytes(folder: Path, mosquitto: str, load: Load) -> tuple[float, float, 
         seconds = load.samples_a_tag * load.interval_s
         profile = PROFILES[load.profile]
         statuses = seconds / profile.status_interval_s * (rig.status_bytes + PUBLISH_BYTES)
-    return (sent - presence + statuses) / samples, presence / samples, samples / batches
+    return (sent + statuses) / samples, presence / samples, samples / batches
 
 
 async def backlog_bytes(folder: Path, mosquitto: str, load: Load) -> float:
@@ -149,11 +149,11 @@ def figures(runs: int) -> Iterator[Figure]:
         with tempfile.TemporaryDirectory() as folder:
             size, presence, samples_a_batch = live_bytes(Path(folder), mosquitto, load)
         about = (
-            f"TCP payload both ways, with statuses, without presence: {load.tags} moving tags, "
+            f"TCP payload both ways, with statuses and presence: {load.tags} moving tags, "
             f"each every {load.interval_s} s, profile {load.profile}: {samples_a_batch:.0f} samples a batch"
         )
         yield Figure(f"bytes_on_wire_per_sample_{load.profile}", "B", "lower", load.goal, [size], about)
-        about = "what the inventory of the tags that are here costs beside, a sample"
+        about = "how much of that the inventory of the tags that are here takes"
         yield Figure(f"bytes_of_presence_per_sample_{load.profile}", "B", "lower", None, [presence], about)
     with tempfile.TemporaryDirectory() as folder:
         size = asyncio.run(backlog_bytes(Path(folder), mosquitto, BACKLOG))

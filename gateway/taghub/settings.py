@@ -75,9 +75,9 @@ class Profile(NamedTuple):
 
 
 PROFILES = {
-    "desk": Profile(1.0, 10.0, 5, True, 10.0),
-    "truck": Profile(60.0, 3600.0, 60, False, 3600.0),
-    "metered": Profile(300.0, 3600.0, 300, False, 3600.0),
+    "desk": Profile(1.0, 10.0, 5, True, 30.0),
+    "truck": Profile(60.0, 3600.0, 60, False, 7200.0),
+    "metered": Profile(300.0, 3600.0, 300, False, 7200.0),
 }
 
 
@@ -100,7 +100,7 @@ class HubSettings(_Section):
         description="the link: sets max_age_s, status_interval_s, keepalive_s and describe where they are not set",
     )
     presence_interval_s: float = Field(
-        10.0, ge=1, le=86400, description="seconds between two presence messages while no tag comes or is lost"
+        30.0, ge=1, le=86400, description="seconds between two presence messages while no tag comes or is lost"
     )
     status_interval_s: float = Field(10.0, ge=1, le=3600, description="seconds between two status messages")
 

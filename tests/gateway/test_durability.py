@@ -164,7 +164,7 @@ def test_hub_without_room_on_its_disk_goes_on_and_promises_nothing(bench: Bench)
             wait_until(lambda: "the spool cannot be written" in hub.log, "the disk is full")
             accepted, delivered = len(bench.accepted(hub)), len(bench.subscriber.keys)
             wait_until(lambda: len(bench.subscriber.keys) > delivered + 500, "samples are delivered from memory")
-        assert bench.subscriber.statuses[-1]["spool"]["failures"] > 0
+        wait_until(lambda: bench.subscriber.statuses[-1]["spool"]["failures"] > 0, "the status tells it")
         assert accepted < len(bench.subscriber.keys)
         hub.end(signal.SIGKILL)
     (bench.folder / "air").unlink()

@@ -41,6 +41,11 @@ def answers_nonsense(number: int, publish: Publish) -> int | bytes:
     return 0 if number > CALM_AFTER else random.Random(number).randbytes(200)
 
 
+def has_no_such_topic(number: int, publish: Publish) -> int:
+    """Until somebody has made it."""
+    return 0 if number > CALM_AFTER else 0x90
+
+
 def huge_retained(number: int) -> bytes:
     topic = b"tags/v1/test/hub-1/command"
     head = len(topic).to_bytes(2, "big") + topic + b"\x00\x01\x00"
@@ -64,11 +69,12 @@ def well(number: int, publish: Publish) -> int:
     [
         (acknowledges_others, lambda number: b""),
         (answers_nonsense, lambda number: b""),
+        (has_no_such_topic, lambda number: b""),
         (well, huge_retained),
         (well, hangs_up),
         (well, lambda number: b"\xff\xfe\xfd" * 100 if number < CALM_AFTER else b""),
     ],
-    ids=["wrong acknowledgements", "nonsense for answers", "huge retained message", "hangs up", "nonsense at first"],
+    ids=["wrong acknowledgements", "nonsense", "no such topic", "huge retained message", "hangs up", "nonsense at first"],
 )
 def test_hub_stays_and_delivers_when_the_broker_comes_to_reason(tmp_path: Path, answer: Answer, greet: Greet) -> None:
     async def scenario() -> None:
@@ -99,6 +105,7 @@ def test_hub_stays_and_delivers_when_the_broker_comes_to_reason(tmp_path: Path, 
                     delivered |= set(zip(columns["tag"].tolist(), columns["counter"].tolist(), strict=True))
             assert delivered == expected
             assert "Traceback" not in hub.log
+            assert ("does not take this topic name" in hub.log) == (answer is has_no_such_topic)
             assert ("the rest of it is dropped" in hub.log) == (greet is huge_retained)
 
     asyncio.run(scenario())
