@@ -74,7 +74,14 @@ def well(number: int, publish: Publish) -> int:
         (well, hangs_up),
         (well, lambda number: b"\xff\xfe\xfd" * 100 if number < CALM_AFTER else b""),
     ],
-    ids=["wrong acknowledgements", "nonsense", "no such topic", "huge retained message", "hangs up", "nonsense at first"],
+    ids=[
+        "wrong acknowledgements",
+        "nonsense",
+        "no such topic",
+        "huge retained message",
+        "hangs up",
+        "nonsense at first",
+    ],
 )
 def test_hub_stays_and_delivers_when_the_broker_comes_to_reason(tmp_path: Path, answer: Answer, greet: Greet) -> None:
     async def scenario() -> None:

@@ -45,7 +45,9 @@ def look(presence: Presence, after_s: float) -> list[Move]:
 
 def shown(presence: Presence, after_s: float = 0) -> dict[int, dict[str, Any]]:
     pages = presence.pages("site", "hub", NOW_US + round(after_s * 1e6), "hub", True)
-    return {tag["tag"]: tag for page in pages for tag in json.loads(page)["tags"]}
+    documents = [json.loads(page) for page in pages]
+    rows = [(row, lost) for page in documents for name, lost in (("tags", False), ("lost", True)) for row in page[name]]
+    return {row[0]: dict(zip(documents[0]["columns"], row, strict=True)) | {"lost": lost} for row, lost in rows}
 
 
 def test_tag_is_here_since_its_first_sample_and_as_loud_as_its_last_ones() -> None:
@@ -54,7 +56,8 @@ def test_tag_is_here_since_its_first_sample_and_as_loud_as_its_last_ones() -> No
     for number in range(1, 20):
         presence.take(rows(heard(7, 1 + number, 300 * number, -60)))
     assert shown(presence, 6000)[7] == {
-        "tag": 7, "since": NOW_S, "last": NOW_S + 5700, "rssi_dbm": -60, "interval_s": 300.0, "counter": 20
+        "tag": 7, "since": NOW_S, "last": NOW_S + 5700, "rssi_dbm": -60, "interval_s": 300.0, "counter": 20,
+        "lost": False,
     }  # fmt: skip
     presence.take(rows(heard(7, 21, 6000, -90)))
     assert shown(presence, 6000)[7]["rssi_dbm"] == -68, "one loud or weak sample moves it by a quarter"
@@ -126,6 +129,10 @@ def test_many_tags_are_pages_and_pages_that_are_empty_go_away() -> None:
     assert all(len(message) < 60_000 for _, message in messages)
     first = json.loads(messages[0][1])
     assert (first["here"], first["page"], first["pages"], len(first["tags"])) == (tags, 1, 3, PAGE_TAGS)
+    later_us = NOW_US + LOST_SHOWN_S * 1_000_000 - 1  # all are lost, and none is forgotten
+    _, (_, second), (_, third) = inventory.due(50, later_us, "hub")
+    assert (len(json.loads(second)["lost"]), json.loads(second)["tags"]) == (PAGE_TAGS, [])
+    assert [row[0] for row in json.loads(third)["lost"]] == [tags - 1]
     later_us = NOW_US + 2 * LOST_SHOWN_S * 1_000_000
     assert [message for _, message in inventory.due(100, later_us, "hub")][1:] == [b"", b""]
 
@@ -206,5 +213,6 @@ def test_hub_publishes_its_inventory_and_keeps_it(tmp_path: Any, free_port: Any)
         with Subscriber(port) as later:
             wait_until(lambda: topic in later.presence, "it is retained")
         document = subscriber.presence[topic]
-        assert [(tag["tag"], tag["counter"], tag["rssi_dbm"]) for tag in document["tags"]] == [(1, 5, -60), (2, 9, -60)]
+        shown = [dict(zip(document["columns"], row, strict=True)) for row in document["tags"]]
+        assert [(tag["tag"], tag["counter"], tag["rssi_dbm"]) for tag in shown] == [(1, 5, -60), (2, 9, -60)]
         assert (document["site"], document["hub"], document["complete"]) == ("test", "hub-1", False)

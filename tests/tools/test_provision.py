@@ -149,8 +149,9 @@ def test_board_that_was_another_tag_counts_from_its_new_generation(new_board: Ne
         done = provision(bench, inventory, again="a new life")
         assert (done.tag_id, done.generation) == (1001, 0)
         with board_on(bench.port) as board:
-            counter = identify(board).counter  # it has woken since: some counters may be reserved, none of a higher generation
-            assert counter is not None and counter >> 24 == 0
+            counter = identify(board).counter
+            assert counter is not None
+            assert counter >> 24 == 0  # where it has woken since, some are reserved, of this generation
         assert inventory.tag(1000).state == REVOKED
 
 
