@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tagwire.batch import decode_batch
+from tagwire.batch import decode_keys
 from tagwire.packing import Int64s
 
 LANE_REPLY = -2  # an answer to the platform, JSON
@@ -26,8 +26,7 @@ class ClosedBatch(NamedTuple):
 
 def key_columns(batch: ClosedBatch) -> tuple[Int64s, Int64s]:
     """Tag ids and counters of a batch of samples. Raises tagwire.errors.DecodeError."""
-    columns = decode_batch(batch.payload).columns
-    return columns["tag"], columns["counter"]
+    return decode_keys(batch.payload)
 
 
 def sample_keys(batch: ClosedBatch) -> list[tuple[int, int]]:

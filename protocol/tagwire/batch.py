@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tagwire import fields
 from tagwire.bulk import NOT_AVAILABLE, CodeColumns, from_codes, reasons_of
 from tagwire.errors import REASON_FORMAT, DecodeError, EncodeError
-from tagwire.table import COLUMNS, FOREIGN_COLUMNS, MAX_SAMPLES, decode_table, encode_table
+from tagwire.table import COLUMNS, FOREIGN_COLUMNS, MAX_SAMPLES, decode_some, decode_table, encode_table
 
 __all__ = [
     "COLUMNS",
@@ -28,6 +28,7 @@ __all__ = [
     "Batch",
     "Sample",
     "decode_batch",
+    "decode_keys",
     "encode_batch",
     "encode_batches",
     "samples",
@@ -147,6 +148,21 @@ def decode_batch(data: bytes) -> Batch:
 
     Work and memory are bounded whatever the bytes are. Raises DecodeError("format").
     """
+    (hub, sequence, created_s, clock, position), count, encoded = _opened(data)
+    columns = decode_table(encoded, count)
+    return Batch(hub, sequence, created_s, clock, None if position is None else tuple(position), columns)
+
+
+def decode_keys(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Tag ids and counters of the samples in a batch, for whoever only has to know which they are: a quarter of the
+    work of `decode_batch`. What other columns hold is not looked at. Raises DecodeError("format")."""
+    _, count, encoded = _opened(data)
+    columns = decode_some(encoded, count, ("tag", "counter"))
+    return columns["tag"], columns["counter"]
+
+
+def _opened(data: bytes) -> tuple[list[Any], int, dict[object, object]]:
+    """The header's values, how many samples there are, and the encoded columns. Raises DecodeError("format")."""
     if len(data) > MAX_BATCH_BYTES:
         raise DecodeError(REASON_FORMAT, f"a batch of {len(data)} bytes")
     try:
@@ -164,7 +180,7 @@ def decode_batch(data: bytes) -> Batch:
     if item[0] != VERSION:
         raise DecodeError(REASON_FORMAT, f"batch version {item[0]}")
     try:
-        hub, sequence, created_s, clock, position = _checked_header(*item[1:6])
+        header = _checked_header(*item[1:6])
     except EncodeError as error:
         raise DecodeError(REASON_FORMAT, str(error)) from None
     count, encoded = item[6], item[7]
@@ -172,8 +188,7 @@ def decode_batch(data: bytes) -> Batch:
         raise DecodeError(REASON_FORMAT, f"a batch of {count!r} samples")
     if any(type(column_id) is not int for column_id in encoded):  # False and 0.0 would pass for 0
         raise DecodeError(REASON_FORMAT, "a column id that is no integer")
-    columns = decode_table(encoded, count)
-    return Batch(hub, sequence, created_s, clock, None if position is None else tuple(position), columns)
+    return header, count, encoded
 
 
 def samples(batch: Batch) -> list[Sample]:

@@ -123,17 +123,24 @@ def _order(arrays: Mapping[str, Int64s], foreign: Sequence[str]) -> NDArray[np.i
 
 def decode_table(encoded: Mapping[object, object], count: int) -> dict[str, Int64s]:
     """The columns of `count` samples (at most MAX_SAMPLES) by name; unknown ids are skipped. Raises DecodeError."""
+    foreign = [name for name, column in FOREIGN_COLUMNS.items() if column.id in encoded]
+    return decode_some(encoded, count, (*COLUMNS, *foreign))
+
+
+def decode_some(encoded: Mapping[object, object], count: int, names: Sequence[str]) -> dict[str, Int64s]:
+    """As `decode_table`, but only these columns, in this order; the others are not looked at. Raises DecodeError."""
     codecs = make_codecs()
     tags = _in_range("tag", decode_groups(_payload("tag", encoded), count, codecs))
     layout = make_layout(tags)
     times = _in_range("time", decode_column(_payload("time", encoded), count, layout, codecs))
     layout = layout._replace(by_time=time_order(times))
-    columns = {"tag": tags, "counter": tags, "time": times}  # in the order of COLUMNS
-    foreign = [name for name, column in FOREIGN_COLUMNS.items() if column.id in encoded]
-    for name in (*COLUMNS, *foreign):
-        if name not in ("tag", "time"):
-            columns[name] = _in_range(name, decode_column(_payload(name, encoded), count, layout, codecs))
-    return columns
+    known = {"tag": tags, "time": times}
+    return {
+        name: known[name]
+        if name in known
+        else _in_range(name, decode_column(_payload(name, encoded), count, layout, codecs))
+        for name in names
+    }
 
 
 def _column(name: str) -> Column:

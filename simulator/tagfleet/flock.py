@@ -22,7 +22,8 @@ from tagwire.bulk import (
     from_codes,
     pack_bodies,
     private_names,
-    seal_beacons,
+    seal_with,
+    sealer,
     to_codes,
     with_reasons,
 )
@@ -32,6 +33,7 @@ from tagwire.history import Record
 from tagwire.keys import beacon_key, id_key
 from tagwire.provision import Provision
 
+SEALERS_MAX = 30_000  # of larger flocks a kept cipher is slower than a new one: each beacon finds it in cold memory
 INTERVAL_JITTER = 0.05  # of the interval, either way: a sleeping tag's RC oscillator
 
 _STREAM_PHASE, _STREAM_JITTER = 30, 31
@@ -80,6 +82,7 @@ class Flock:
         self.keys = [beacon_key(p.root_key, p.generation) for p in provisions]
         settings = provisions[0].settings if provisions else {}
         private = settings.get("private_ids") is True
+        self._sealers = [sealer(key) for key in self.keys] if len(provisions) <= SEALERS_MAX else None
         self._id_keys = [id_key(p.root_key, p.generation) for p in provisions] if private else None
         self._names = np.zeros(len(provisions), np.uint32) if private else None
         limits = limits_of(settings)
@@ -205,14 +208,18 @@ class Flock:
     def _sealed(
         self, tags: Ints, counters: Ints, codes: CodeColumns, kinds: Ints | int, hints: Ints | int, t_s: Floats
     ) -> Bytes2D:
-        keys = [self.keys[tag] for tag in tags.tolist()]
+        rows = tags.tolist()
+        if self._sealers is None:
+            sealers = map(sealer, map(self.keys.__getitem__, rows))
+        else:
+            sealers = map(self._sealers.__getitem__, rows)
         bodies = pack_bodies(codes)
         if self._id_keys is None or self._names is None:
-            return seal_beacons(keys, self.tag_ids[tags], counters, bodies, hints, kinds)
+            return seal_with(sealers, self.tag_ids[tags], counters, bodies, hints, kinds)
         epochs = t_s.astype(np.int64) // EPOCH_S
-        names = private_names([self._id_keys[tag] for tag in tags.tolist()], epochs)
+        names = private_names([self._id_keys[tag] for tag in rows], epochs)
         self._names[tags] = np.ascontiguousarray(names[:, :4]).view("<u4").ravel()
-        return seal_beacons(keys, self.tag_ids[tags], counters, bodies, hints, kinds, names, epochs)
+        return seal_with(sealers, self.tag_ids[tags], counters, bodies, hints, kinds, names, epochs)
 
 
 def _with_reasons(codes: CodeColumns, reasons: Ints) -> tuple[CodeColumns, ReadingColumns]:

@@ -40,12 +40,9 @@ class PlainAir:
         return waiting.select(np.arange(due))
 
     def _add(self, samples: Samples) -> None:
-        reports = hear(self._settings, self._world.seed, samples.tag_ids, samples.counters, samples.t_us)
-        rows, t_us, rssi_dbm = reports
-        if self._first_only:
-            _, first = np.unique(rows, return_index=True)
-            first.sort()
-            rows, t_us, rssi_dbm = rows[first], t_us[first], rssi_dbm[first]
+        rows, t_us, rssi_dbm = hear(
+            self._settings, self._world.seed, samples.tag_ids, samples.counters, samples.t_us, self._first_only
+        )
         places = self._world.places_of(samples.world_tags[rows], t_us / 1e6)
         hubs = np.where(places < 0, -1, self._hub_of_place[places])
         here = np.flatnonzero(hubs >= 0)

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tagfleet.flock import Samples
-from tagfleet.world.noise import Ints, normal, uniform
+from tagfleet.world.noise import Ints, bits, normal, normal_of, uniform
 
-_STREAM_DISTANCE, _STREAM_SHADOW, _STREAM_FADING, _STREAM_HEARD, _STREAM_DELAY = 40, 41, 43, 45, 46
+_STREAM_DISTANCE, _STREAM_SHADOW, _STREAM_EVENT = 40, 41, 43
 _EVENTS_MAX = 64
+_DELAY_MS = 10.0  # advDelay (Core Specification, Vol 6, Part B, 4.4.2.2.1)
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,31 @@ class Reports(NamedTuple):
     rssi_dbm: Ints
 
 
-def hear(settings: RadioSettings, seed: int, tags: Ints, counters: Ints, t_us: Ints) -> Reports:
-    """The reports of the bursts of some samples. A sample without a report is one that no radio heard."""
+def hear(
+    settings: RadioSettings, seed: int, tags: Ints, counters: Ints, t_us: Ints, first_only: bool = False
+) -> Reports:
+    """The reports of the bursts of some samples. A sample without a report is one that no radio heard. first_only: of
+    each burst, only the first event that is received."""
     distance_m = 1.0 + (settings.distance_m - 1.0) * np.sqrt(uniform(seed, _STREAM_DISTANCE, tags))
     mean_dbm = settings.rssi_at_1m_dbm - 10 * settings.path_loss_exponent * np.log10(distance_m)
     mean_dbm = mean_dbm + settings.shadowing_db * normal(seed, _STREAM_SHADOW, tags)
 
+    # One word for an event: 12 bits say how loud it is, 24 whether it is received, 24 how late.
     events = np.arange(settings.burst_events, dtype=np.int64)
-    tag, draw = tags[:, None], counters[:, None] * _EVENTS_MAX + events
-    rssi_dbm = mean_dbm[:, None] + settings.fading_db * normal(seed, _STREAM_FADING, tag, draw)
-    margin_db = (rssi_dbm - settings.sensitivity_dbm) / settings.sensitivity_slope_db
-    probability = settings.received_share / (1.0 + np.exp(-np.clip(margin_db, -50.0, 50.0)))
-    heard = uniform(seed, _STREAM_HEARD, tag, draw) < probability
-    delay_ms = settings.burst_interval_ms * events + 10.0 * uniform(seed, _STREAM_DELAY, tag, draw)
+    word = bits(seed, _STREAM_EVENT, tags[:, None], counters[:, None] * _EVENTS_MAX + events)
+    rssi_dbm = mean_dbm[:, None] + settings.fading_db * normal_of(word, 0)
+    margin_db = (rssi_dbm - settings.sensitivity_dbm) * (1 / settings.sensitivity_slope_db)
+    # received_share / (1 + exp(-margin)) is the probability
+    luck = (word >> np.uint64(12) & np.uint64(0xFFFFFF)).astype(np.float64) * 2.0**-24
+    heard = luck * (1.0 + np.exp(-np.clip(margin_db, -50.0, 50.0))) < settings.received_share
 
-    rows, event = np.nonzero(heard)
-    times_us = t_us[rows] + np.rint(1000 * delay_ms[rows, event]).astype(np.int64)
+    if first_only:
+        rows = np.flatnonzero(heard.any(axis=1))
+        event = heard[rows].argmax(axis=1)
+    else:
+        rows, event = np.nonzero(heard)
+    delay_ms = (word[rows, event] >> np.uint64(40)).astype(np.float64) * (_DELAY_MS * 2.0**-24)
+    times_us = t_us[rows] + np.rint(1000 * (settings.burst_interval_ms * event + delay_ms)).astype(np.int64)
     order = np.argsort(times_us, kind="stable")
     loud_dbm = np.clip(np.rint(rssi_dbm[rows, event]), -127, 20).astype(np.int64)
     return Reports(rows[order], times_us[order], loud_dbm[order])

@@ -40,7 +40,7 @@ def as_dict(result: Result) -> dict[str, Any]:
             if count
         ],
         "rate_per_s": round(result.rate_per_s, 1),
-        "time_compression": _rounded(figures.moment_s / result.made_in_s if result.made_in_s else None),
+        "time_compression": _rounded(figures.moment_s / result.took_s if result.took_s else None),
         "bytes_per_sample": _rounded(figures.bytes_per_sample),
         "publishes": figures.batches,
         "hub_cpu_share": None if result.hub_cpu is None else round(result.hub_cpu, 3),

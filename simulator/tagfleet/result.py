@@ -28,7 +28,7 @@ class Result:
     recovery_s: float | None = None
     worst_lag_s: float = 0.0
     rate_per_s: float = 0.0
-    made_in_s: float = 0.0  # of real time, from the first sample to the last
+    took_s: float = 0.0  # of real time, from the start until the last sample was made and the last one delivered
     hub_cpu: float | None = None
     peak_rss_bytes: int = 0
     twins: dict[int, tuple[int, int]] = field(default_factory=dict)

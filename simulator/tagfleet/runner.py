@@ -88,8 +88,8 @@ class Run:
         self._pace: Pace
         self._crew: TwinCrew | None = None
         self._start_us = 0
-        self._started_s = 0.0
-        self._ended_s = 0.0
+        self._started_s = self._ended_s = 0.0
+        self._began_us = 0
 
     def stop(self) -> None:
         """Make no more samples."""
@@ -98,7 +98,7 @@ class Run:
     async def run(self, view: RunView) -> Result:
         """Raises nothing that a part of the run may fail with: that is the result's `failure`."""
         failure = ""
-        cpu_s: float | None = None
+        hub_cpu: float | None = None
         notes: list[str] = []
         try:
             async with contextlib.AsyncExitStack() as stack:
@@ -111,14 +111,15 @@ class Run:
                 self._phase(COUNTING, view)
                 self._ended_s = self._ended_s or time.monotonic()
                 figures = self._target.figures()
-                cpu_s = figures.cpu_s if figures.hubs and self._target.traced else None
+                if figures.hubs and self._target.traced:
+                    hub_cpu = figures.cpu_s / max(time.monotonic() - self._started_s, 1e-3)
                 failure = await self._end(failure)
                 notes = self._target.notes()
         except (TargetFailed, BrokerFailed, SubscriberFailed, FileNotFoundError, OSError) as error:
             failure = failure or str(error)
         except BaseExceptionGroup as group:
             failure = failure or str(_first(group))
-        return self._result(failure, cpu_s, notes, view)
+        return self._result(failure, hub_cpu, notes, view)
 
     # Set-up.
 
@@ -177,8 +178,8 @@ class Run:
 
     async def _make(self, view: RunView) -> None:
         scenario = self.scenario
-        self._started_s = time.monotonic()
-        self._cast.ledger.begin(time.time_ns() // 1000)
+        self._started_s, self._began_us = time.monotonic(), time.time_ns() // 1000
+        self._cast.ledger.begin(self._began_us)
         self._pace = Pace(scenario.run.time, self._started_s)
         self._phase(RUNNING, view)
         if self._crew is not None:
@@ -375,7 +376,7 @@ class Run:
         self.figures.phase = phase
         view.show(self.figures)
 
-    def _result(self, failure: str, cpu_s: float | None, notes: Sequence[str], view: RunView) -> Result:
+    def _result(self, failure: str, hub_cpu: float | None, notes: Sequence[str], view: RunView) -> Result:
         figures = self.figures
         if not self._started_s:
             account = Ledger.for_tags([], 0).account()
@@ -387,13 +388,13 @@ class Run:
         account = ledger.account()
         result = Result(self.scenario, self._name, figures, account, failure=failure, stopped=self._stops > 0)
         result.recovery_s = self._outages.recovery_s
-        spent_s = max((self._ended_s or time.monotonic()) - self._started_s, 1e-3)
-        result.made_in_s = spent_s
-        result.rate_per_s = ledger.arrived_count / spent_s
-        result.hub_cpu = cpu_s / spent_s if cpu_s is not None else None
+        delivered_s = (ledger.last_arrival_us - self._began_us) / 1e6
+        result.took_s = max(self._ended_s - self._started_s, delivered_s, 1e-3)
+        result.rate_per_s = ledger.arrived_count / result.took_s
+        result.hub_cpu = hub_cpu
         result.peak_rss_bytes = peak_memory_bytes()
         judge_schedule(result, self._pace)
-        measured = Measured(account, ledger.latency, result.rate_per_s, result.hub_cpu, result.recovery_s)
+        measured = Measured(account, ledger.latency, result.rate_per_s, hub_cpu, result.recovery_s)
         result.checks = [*result.checks, *checks(self.scenario.slo, measured)]
         if not account.delivered:
             result.checks.insert(0, Check("delivered", False, "no sample was delivered"))

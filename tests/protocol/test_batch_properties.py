@@ -92,6 +92,8 @@ def test_batch_of_random_values_fits_and_returns(count: int) -> None:
     back = batch.decode_batch(data)
     assert back[:5] == value[:5]
     assert sorted_rows(back) == sorted_rows(value)
+    for name, keys in zip(("tag", "counter"), batch.decode_keys(data), strict=True):
+        assert keys.tolist() == back.columns[name].tolist()
 
 
 def test_batch_that_does_not_fit_is_the_callers_error() -> None:
@@ -117,7 +119,9 @@ def test_damaged_batch_raises_only_decode_errors(data: st.DataObject) -> None:
     damaged = bytearray(good)
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
-    assert refusal(lambda: batch.samples(batch.decode_batch(bytes(damaged)))) in (None, "format")
+    whole = refusal(lambda: batch.samples(batch.decode_batch(bytes(damaged))))
+    assert whole in (None, "format")
+    assert refusal(batch.decode_keys, bytes(damaged)) in (None, whole)
 
 
 @pytest.mark.parametrize(

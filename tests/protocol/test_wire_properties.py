@@ -175,6 +175,8 @@ def test_beacon_opens_only_as_it_was_sealed(
     rows = np.frombuffer(body, np.uint8).reshape(1, 11)
     names = None if id_key is None else bulk.private_names([id_key], [epoch])
     assert bulk.seal_beacons([key], [tag_id], [full], rows, hints, kind, names, epoch).tobytes() == frame
+    kept = [bulk.sealer(key)]
+    assert bulk.seal_with(kept, [tag_id], [full], rows, hints, kind, names, epoch).tobytes() == frame
     shown = bool(hints & 0x10), bool(hints & 0x40)
     word = ("sample", "alarm")[kind]
     assert reference.seal(key, tag_id, full, body, *shown, word, id_key, epoch) == frame

@@ -98,11 +98,10 @@ class WorkerProcess:
         """A TICK or SAMPLES frame. Waits while it is some behind; returns for how many seconds. Raises WorkerFailed."""
         started_s = time.monotonic()
         await self._until(lambda: len(self._ahead) < AHEAD_MAX, 120.0, "it takes nothing in")
-        waited_s = time.monotonic() - started_s
         (t_us,) = struct.unpack_from("<Q", frame, frames.HEADER_BYTES)
         self._ahead.append(t_us)
-        await self._send(frame)
-        return waited_s
+        await self._send(frame)  # a worker that is at work does not read, either
+        return time.monotonic() - started_s
 
     async def command(self, command: dict[str, Any]) -> None:
         """See Worker."""

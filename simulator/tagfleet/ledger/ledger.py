@@ -64,6 +64,7 @@ class Ledger:
         self.accepted_count = 0
         self.acknowledged_count = 0
         self.arrived_count = 0  # samples, each once
+        self.last_arrival_us = 0  # Unix microseconds, of a sample's first arrival
         self.wrong_count = 0
         self.repeated_s = 0.0
         """How long a sample is advertised again, and may first be heard: where its tag did not know the time, the time
@@ -240,6 +241,8 @@ class Ledger:
         rows["from_hub"][fresh] = hub
         rows["arrivals"][unique] = np.minimum(rows["arrivals"][unique].astype(np.int64) + counts, 255)
         self.arrived_count += len(fresh)
+        if len(fresh):
+            self.last_arrival_us = max(self.last_arrival_us, t_us)
         reported = rows["reported"][fresh]
         timed = reported > 0
         self._arrived_of_reported += int(timed.sum())

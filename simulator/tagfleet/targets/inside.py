@@ -109,11 +109,11 @@ class InsideTarget:
             hubs.append(hub)
             pieces.append(piece)
         with _failures():
-            waited = [
-                await worker.tick(frames.encode_tick(t_us, *share, self._frame))
-                for worker, share in zip(self._workers, shares, strict=True)
-            ]
-        return sum(waited)
+            ticks = [frames.encode_tick(t_us, *share, self._frame) for share in shares]
+            waited = await asyncio.gather(
+                *(worker.tick(tick) for worker, tick in zip(self._workers, ticks, strict=True))
+            )
+        return max(waited)
 
     async def cut(self, hubs: Sequence[int], silent: bool) -> None:
         await self._command({"do": "cut", "hubs": list(hubs), "silent": silent})
