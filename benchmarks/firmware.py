@@ -24,11 +24,11 @@ SETTLED_EVERY = 288  # a hub settles once a day
 ALWAYS = ["boot.py", "main.py", "tag/app.py"]  # the last by `tag.begin`, in every wake
 DRIVERS = ["tag/sensors/gnss.py", "tag/sensors/bme280.py", "tag/sensors/max31865.py"]
 MEASURING = ["tag/measure.py", "tag/motion.py", *DRIVERS]
-KEEPING = ["tag/alarms.py", "tagwire/alarm.py", "tag/places.py", "tag/journal.py"]
+KEEPING = ["tag/alarms.py", "tagwire/alarm.py", "tag/counter.py", "tag/places.py", "tag/journal.py"]
 ROOM = ["tag/room.py"]  # unloaded before the radio is on
 IN_TROUBLE = ["tag/trouble.py"]
-AT_POWER_ON = ["tag/provisioning.py"]  # unloaded before the sensors are read
-VISITED = ["tag/window.py", "tag/history.py", "tag/journal.py", "tag/orders.py", "tag/provisioning.py"]
+AT_POWER_ON = ["tag/counter.py", "tag/provisioning.py"]  # unloaded before the sensors are read
+VISITED = ["tag/window.py", "tag/history.py", "tag/journal.py", "tag/orders.py", "tag/changes.py", "tag/settings.py"]
 
 
 def loaded_with(*names: str) -> set[str]:

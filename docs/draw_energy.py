@@ -88,7 +88,7 @@ def main() -> None:
     print("| settings | mAh a day | from | to | days |\n|---|---|---|---|---|")
     for case in CASES:
         phases = observed(tuple(case.settings.items()), interpreter, case.seed)
-        result = bill(phases, "bare-module", BATTERY_MAH, case.frozen, accelerometer=False)
+        result = bill(phases, "bare-module", BATTERY_MAH, case.frozen)
         total, life = result.total, result.life_days
         print(
             f"| {case.words} | {total.typical:.1f} | {total.low:.1f} | {total.high:.1f} | {life.typical:,.0f} |",

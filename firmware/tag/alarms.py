@@ -12,6 +12,7 @@ from tagwire.alarm import (
     REASON_HUMIDITY_LOW,
     REASON_OPENED,
     REASON_SENSOR_FAULT,
+    REASON_SHOCK,
     REASON_TEMPERATURE_HIGH,
     REASON_TEMPERATURE_LOW,
 )
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from tag.state import State
     from tagwire.fields import Codes
 
-# Bits of State.alarms_raised and alarms_unsent, the most urgent first. The first five are thresholds.
+# Bits of State.alarms_raised (the first eight) and alarms_unsent, the most urgent first. The first five are thresholds;
+# a shock is over when it is told.
 REASONS = (
     REASON_TEMPERATURE_HIGH,
     REASON_TEMPERATURE_LOW,
@@ -31,12 +33,14 @@ REASONS = (
     REASON_HUMIDITY_LOW,
     REASON_BATTERY_LOW,
     REASON_OPENED,
+    REASON_SHOCK,
     REASON_SENSOR_FAULT,
     REASON_CLEARED,
 )
 OPENED = 1 << 5
-SENSOR_FAULT = 1 << 6
-CLEARED = 1 << 7
+SHOCK = 1 << 6
+SENSOR_FAULT = 1 << 7
+CLEARED = 1 << 8
 _NOT_AVAILABLE = (TEMPERATURE_NA, TEMPERATURE_NA, HUMIDITY_NA, HUMIDITY_NA, BATTERY_NA)
 _COLUMN = (2, 2, 3, 3, 4)  # of Codes
 _LOW = (1, 3, 4)
@@ -68,8 +72,11 @@ def limits_of(settings: "Settings", trip: bool) -> "tuple[tuple[int, int], ...]"
     )
 
 
-def judge(settings: "Settings", state: "State", codes: "Codes", elapsed_s: int, opened: bool, trip: bool) -> None:
-    """Bring the alarms in the state up to this sample. `elapsed_s`: since the one before; opened: the tamper input."""
+def judge(
+    settings: "Settings", state: "State", codes: "Codes", elapsed_s: int, opened: bool, shocked: bool, trip: bool
+) -> None:
+    """Bring the alarms in the state up to this sample. `elapsed_s`: since the one before; opened: the tamper input;
+    shocked: the accelerometer felt one."""
     raised = state.alarms_raised
     limits = limits_of(settings, trip)
     for index in range(5):
@@ -94,7 +101,9 @@ def judge(settings: "Settings", state: "State", codes: "Codes", elapsed_s: int, 
             state.alarm_seconds[index] = 0
     raised = raised | OPENED if opened else raised & ~OPENED
     raised = raised | SENSOR_FAULT if state.faults & state.sensors else raised & ~SENSOR_FAULT
-    unsent = (state.alarms_unsent & (raised | OPENED | CLEARED)) | (raised & ~state.alarms_raised)
+    unsent = (state.alarms_unsent & (raised | OPENED | SHOCK | CLEARED)) | (raised & ~state.alarms_raised)
+    if shocked:
+        unsent |= SHOCK
     if state.alarms_raised and not raised:
         unsent |= CLEARED
     elif raised:

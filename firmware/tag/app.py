@@ -1,15 +1,14 @@
 """One wake of a tag: does what `cycle` says, by what `decide` decides, and ends in deep sleep."""
 
-import sys
 import time
 
 from machine import DEEPSLEEP_RESET, RTC, WDT, WDT_RESET, Pin, deepsleep, reset_cause, soft_reset, wake_reason
 
 from tag import clock, cycle, decide
+from tag.begin import unload
 from tag.boards import load_board
-from tag.counter import cold_start, raised_limit, resume
 from tag.cycle import BROKEN, DONE, OPEN, REPEAT, SILENT
-from tag.faults import CLOCK_LOST, CRASH_LOOP, SETTINGS, STORAGE, ServiceNeeded
+from tag.faults import BATTERY_LOW, CLOCK_LOST, CRASH_LOOP, SETTINGS, STORAGE, ServiceNeeded
 from tag.pending import WRITE_RECORDS
 from tag.radio import advertise
 from tag.reading import known_time, make_reading
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from tag.sensors.nmea import Fix
 
 FAILED_SLEEP_S = 600
+EMPTY_SLEEP_S = 3600  # a battery that is too low does not mend within minutes
 CRASHES_MAX = 5  # in a row; then only every sixth wake tries to work
 CRASH_RETRY = 6
 SHOWN_S = 600  # after power-on a person may be looking: the LED blinks
@@ -58,6 +58,7 @@ class Tag:
         self._gnss_s = 0
         self._fix: "Fix | None" = None
         self._opened = False
+        self._shocked = False
 
     def feed(self) -> None:
         """Tell the watchdog that all is well; whoever may take longer than seconds calls this."""
@@ -72,40 +73,43 @@ class Tag:
         state = decode_state(RTC().memory())
         if state is not None and not self.is_reset and not state.reload:
             self.config = state.config
+            self.watchdog = WDT(timeout=WATCHDOG_MS)
         else:
-            from tag.provisioning import load_config, repl_window
-
-            self.config = load_config()
-            unload("tag.provisioning", "tag.settings", "tag.changes", "tagwire.provision", "tagwire.keys")
-            if self.is_reset:
-                repl_window(self.config.settings.repl_window_s)
-        self.watchdog = WDT(timeout=WATCHDOG_MS)
-        if state is None or not self._goes_on(state):
-            from tag.places import read_limits
-
-            next_counter = cold_start(self.config.generation, read_limits(), self.config.provisioned)
-            unload("tag.places", "tagwire.provision")
-            state = State(self.config, next_counter, next_counter)
-            state.seen_s = clock.now_s()
+            state = self._wake_from_flash(state)
         self.state = state
         self.known = True
-        mode = ("tracking", "shelf", "flight").index(self.config.settings.mode)
+        mode = ("tracking", "shelf", "flight").index(state.config.settings.mode)
         if mode != state.mode:
             state.mode = mode
             state.mode_uptime_s = state.uptime_s
-        state.config = self.config
         state.reload = 0
         return DONE
 
-    def _goes_on(self, state: State) -> bool:
-        """Whether the state of RTC memory is this tag's, and its counter one to go on from."""
-        config = self.config
-        return (
-            config is not None
-            and state.config.tag_id == config.tag_id
-            and state.config.beacon_key == config.beacon_key
-            and resume(config.generation, state.next_counter, state.limit)
-        )
+    def _wake_from_flash(self, state: "State | None") -> State:
+        """Who the tag is has to be read anew; what RTC memory knew is still true if it is of the same tag."""
+        from tag.counter import cold_start, resume
+        from tag.provisioning import load_config, repl_window
+
+        config = load_config()
+        self.config = config
+        unload("tag.provisioning", "tag.settings", "tag.changes", "tagwire.provision", "tagwire.keys")
+        if self.is_reset:
+            repl_window(config.settings.repl_window_s)
+        self.watchdog = WDT(timeout=WATCHDOG_MS)
+        if (
+            state is None
+            or state.config.tag_id != config.tag_id
+            or state.config.beacon_key != config.beacon_key
+            or not resume(config.generation, state.next_counter, state.limit)
+        ):
+            from tag.places import read_limits
+
+            next_counter = cold_start(config.generation, read_limits(), config.provisioned)
+            state = State(config, next_counter, next_counter)
+            state.seen_s = clock.now_s()
+        unload("tag.places", "tagwire.provision", "tag.counter", "tagwire.counter")
+        state.config = config
+        return state
 
     def restore(self) -> int:
         state = self.state
@@ -150,6 +154,8 @@ class Tag:
         settings = state.config.settings
         climate, faults = measure.read_climate(self.board, settings)
         battery_mv, fault = measure.read_battery(self.board)
+        if battery_mv is not None and battery_mv < settings.battery_stop_mv:
+            self._stop(battery_mv)
         faults |= fault
         asked = measure.sensors_of(settings, self._gnss_s > 0)
         stirred = None
@@ -157,13 +163,13 @@ class Tag:
             from tag.motion import felt
 
             asked |= measure.ACCELEROMETER
-            stirred, fault = felt(self.board, settings)
+            stirred, self._shocked, fault = felt(self.board, settings)
             faults |= fault
         if settings.tamper:
             self._opened = Pin(self.board.tamper, Pin.IN, Pin.PULL_UP).value() == 1
         if self._gnss_s:
             try:
-                self._fix, fault = measure.read_gnss(self.board, self._gnss_s, settings.gnss_settle_s, self.feed)
+                self._fix, fault = measure.read_gnss(self.board, settings, self._gnss_s, self.feed)
             finally:
                 Pin(self.board.gnss_power, Pin.OUT, value=0)
             faults |= fault
@@ -174,6 +180,14 @@ class Tag:
         state.faults = state.faults & ~asked | faults
         self._measured = climate, battery_mv, stirred
         return DONE
+
+    def _stop(self, battery_mv: int) -> None:
+        """Too little charge for a sample: keep what RTC memory holds, and wait for a better one."""
+        Pin(self.board.gnss_power, Pin.OUT, value=0)
+        if self.state.pending.count():
+            self._write_journal()
+        self.sleep_ms = EMPTY_SLEEP_S * 1000
+        raise ServiceNeeded(BATTERY_LOW, "battery at %d mV" % battery_mv)
 
     def decide(self) -> int:
         state = self.state
@@ -199,7 +213,7 @@ class Tag:
             from tag.alarms import judge, take_reason
             from tagwire.alarm import with_reason
 
-            judge(settings, state, codes, uptime_s - state.sample_uptime_s, self._opened, trip)
+            judge(settings, state, codes, uptime_s - state.sample_uptime_s, self._opened, self._shocked, trip)
             reason = take_reason(state)
             if reason is not None:
                 codes = with_reason(codes, reason)
@@ -225,6 +239,7 @@ class Tag:
         state = self.state
         counter = state.next_counter
         if counter >= state.limit:
+            from tag.counter import raised_limit
             from tag.places import write_limit
 
             limit = raised_limit(counter)
@@ -333,7 +348,14 @@ class Tag:
             if state.config.settings.accelerometer != "none" or state.config.settings.tamper:
                 from tag.motion import arm
 
-                arm(self.board, state.config.settings, state.motion != MOTION_MOVING, not self._opened)
+                # Never by what it has just told: a truck that rattles does not get a sample of each blow.
+                arm(
+                    self.board,
+                    state.config.settings,
+                    state.motion != MOTION_MOVING,
+                    not self._shocked,
+                    not self._opened,
+                )
         self.end(self.sleep_ms)
 
     def end(self, sleep_ms: int) -> None:
@@ -399,11 +421,3 @@ def main() -> None:
         from tag.trouble import crashed
 
         crashed(tag, error)
-
-
-def unload(*names: str) -> None:
-    """Give back the memory of modules that this wake does not need again."""
-    for name in names:
-        if sys.modules.pop(name, None) is not None:
-            package, _, last = name.rpartition(".")
-            delattr(sys.modules[package], last)

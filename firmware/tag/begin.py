@@ -5,6 +5,7 @@ been loaded leaves holes where it was.
 """
 
 import gc
+import sys
 
 from machine import RTC, SOFT_RESET, reset_cause
 
@@ -24,3 +25,11 @@ def main() -> None:
         from tag.app import main as wake
 
         wake()
+
+
+def unload(*names: str) -> None:
+    """Give back the memory of modules that this run does not need again, or not now."""
+    for name in names:
+        if sys.modules.pop(name, None) is not None:
+            package, _, last = name.rpartition(".")
+            delattr(sys.modules[package], last)

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         gnss_cold_timeout_s: int
         gnss_hot_timeout_s: int
         gnss_settle_s: int
+        gnss_dark_s: int
         clock_hold_h: int
         motion_threshold_mg: int
+        shock_threshold_mg: int
         repl_window_s: int
         journal_kb: int
         window_unsettled: int
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         humidity_low_mpct: int
         humidity_hysteresis_mpct: int
         battery_low_mv: int
+        battery_stop_mv: int
         trip_number: int
         trip_start_s: int
         trip_stop_s: int
@@ -64,17 +67,19 @@ else:
     Settings = namedtuple(
         "Settings",
         "interval_s still_interval_s alarm_interval_s burst_events burst_interval_ms burst_repeats alarm_burst_s "
-        "gnss_interval_s gnss_still_s gnss_cold_timeout_s gnss_hot_timeout_s gnss_settle_s clock_hold_h "
-        "motion_threshold_mg repl_window_s journal_kb window_unsettled window_every window_s shelf_interval_s flight_h "
-        "alarm_hold_s temperature_high_mc temperature_low_mc temperature_hysteresis_mc humidity_high_mpct "
-        "humidity_low_mpct humidity_hysteresis_mpct battery_low_mv trip_number trip_start_s trip_stop_s "
-        "trip_interval_s trip_temperature_high_mc trip_temperature_low_mc trip_humidity_high_mpct "
-        "trip_humidity_low_mpct temperature_offset_mc humidity_offset_mpct private_ids tamper mode climate probe "
-        "accelerometer".split(),
+        "gnss_interval_s gnss_still_s gnss_cold_timeout_s gnss_hot_timeout_s gnss_settle_s gnss_dark_s "
+        "clock_hold_h motion_threshold_mg shock_threshold_mg repl_window_s journal_kb window_unsettled "
+        "window_every window_s shelf_interval_s flight_h alarm_hold_s temperature_high_mc temperature_low_mc "
+        "temperature_hysteresis_mc humidity_high_mpct humidity_low_mpct humidity_hysteresis_mpct battery_low_mv "
+        "battery_stop_mv trip_number trip_start_s trip_stop_s trip_interval_s trip_temperature_high_mc "
+        "trip_temperature_low_mc trip_humidity_high_mpct trip_humidity_low_mpct temperature_offset_mc "
+        "humidity_offset_mpct private_ids tamper mode climate probe accelerometer".split(),
     )
 
-NUMBERS = 41  # the rest are texts
+NUMBERS = 44  # the rest are texts
 FORMAT = "<IHBB16s16s%dI" % NUMBERS
+_GENERATION_AT = 6
+_KEYS_AT, _KEYS_END = 8, 40
 _BYTES = struct.calcsize(FORMAT)
 
 
@@ -92,3 +97,10 @@ class Config:
         self.tag_id, self.company_id, self.generation, self.watches, self.beacon_key, self.id_key = values[:6]
         self.board = texts[0]
         self.settings = Settings(*numbers, *texts[1:])
+
+
+def with_keys(config: Config, generation: int, beacon_key: bytes, id_key: bytes) -> Config:
+    """The same tag under the keys of another generation. In a session there is no room to read all of it anew."""
+    data = config.data
+    head = data[:_GENERATION_AT] + bytes([generation]) + data[_GENERATION_AT + 1 : _KEYS_AT]
+    return Config(head + beacon_key + id_key + data[_KEYS_END:])

@@ -63,7 +63,9 @@ def read_battery(board: "Board") -> "tuple[int | None, int]":
     return battery_mv, BATTERY if battery_mv is None else 0
 
 
-def read_gnss(board: "Board", timeout_s: int, settle_s: int, feed: "Callable[[], None]") -> "tuple[Fix | None, int]":
+def read_gnss(
+    board: "Board", settings: "Settings", timeout_s: int, feed: "Callable[[], None]"
+) -> "tuple[Fix | None, int]":
     """(fix, faults): no fix is no fault, a receiver that says nothing readable is one."""
     from machine import UART, freq
 
@@ -75,7 +77,9 @@ def read_gnss(board: "Board", timeout_s: int, settle_s: int, feed: "Callable[[],
         # 1 kB holds a whole epoch at 9,600 baud, so nothing is lost while Python is busy elsewhere.
         uart = UART(board.gnss_uart, baudrate=board.gnss_baud, rx=board.gnss_rx, tx=board.gnss_tx, rxbuf=1024)
         try:
-            fix, heard = locate(uart, timeout_s * 1000, settle_s * 1000, feed)
+            fix, heard = locate(
+                uart, timeout_s * 1000, settings.gnss_settle_s * 1000, settings.gnss_dark_s * 1000, feed
+            )
         finally:
             uart.deinit()  # a high TX line would go on feeding the receiver through its input
     except OSError as error:

@@ -2,11 +2,13 @@
 
 import os
 
+from tag.config import with_keys
 from tag.kept import load, owner, save
 from tag.log import log
 from tag.session import REVOKED_FILE
 from tagwire.command import REBOOT, REVOKE, ROTATE, SETTINGS, CommandReceiver
 from tagwire.counter import make_counter
+from tagwire.keys import beacon_key, id_key
 from tagwire.messages import STATUS_OK, STATUS_UNKNOWN, STATUS_VALUE
 from tagwire.revocation import EVERY_HUB
 
@@ -82,7 +84,6 @@ class Orders:
     def _rotate(self, value: bytes) -> "tuple[int, bytes]":
         """From the next sample on. The file says so before anything in RTC memory does: see counter.cold_start."""
         from tag.changes import read_changes, write_changes
-        from tag.provisioning import load_config
 
         provision = self._tag.provision
         state = self._tag.state
@@ -90,7 +91,10 @@ class Orders:
             return STATUS_VALUE, bytes([state.config.generation])
         generation = value[0]
         write_changes(provision, generation, read_changes(provision)[1])
-        state.config = load_config()
+        root_key = provision.root_key
+        state.config = with_keys(
+            state.config, generation, beacon_key(root_key, generation), id_key(root_key, generation)
+        )
         # The limit in flash is of the generation before: it is raised before the first counter of this one is used.
         state.next_counter = state.limit = make_counter(generation, 0)
         state.repeats = 0  # of a sample that the earlier key has sealed

@@ -57,6 +57,7 @@ def _watches(settings: "Settings") -> bool:
     return bool(
         settings.tamper
         or settings.battery_low_mv
+        or settings.shock_threshold_mg
         or min(settings.temperature_high_mc, settings.trip_temperature_high_mc) < 125000
         or max(settings.temperature_low_mc, settings.trip_temperature_low_mc) > -80000
         or min(settings.humidity_high_mpct, settings.trip_humidity_high_mpct) < 100000

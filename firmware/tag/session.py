@@ -6,6 +6,7 @@ The `Tag` of tagwire.tagend, over the tag's state.
 import time
 
 from tag import BUILT_S, clock
+from tag.begin import unload
 from tag.kept import load, owner
 from tag.log import log, read_log
 from tag.reading import known_time
@@ -115,7 +116,10 @@ class SessionTag:
         return read_log(offset, size)
 
     def command(self, envelope: bytes) -> "tuple[int, bytes]":
-        from tag.orders import Orders  # most sessions bring none
+        # Most sessions bring none; one that does has no room for both.
+        self._history = None
+        unload("tag.history", "tag.journal", "tag.room", "tag.settled", "tag.segments")
+        from tag.orders import Orders
 
         try:
             return Orders(self).receive(envelope)

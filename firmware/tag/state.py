@@ -10,7 +10,7 @@ from binascii import crc32
 from tag.config import Config
 from tag.pending import Pending, decode_pending, encode_pending
 
-MAGIC = b"TAG4"  # changes with the layout
+MAGIC = b"TAG5"  # changes with the layout
 _HEADER = "<4sHH"
 _HEADER_BYTES = 8
 NEVER = 0xFFFFFFFF
@@ -20,7 +20,7 @@ _FIELDS = (
     "mode_uptime_s interval_s uptime_s sample_uptime_s seen_s planned_s fix_uptime_s gnss_uptime_s gnss_failures "
     "motion crashes phase reload wakes sensors faults alarms_raised alarms_unsent window_ms"
 ).split()
-_FORMAT = "<IIIBB11sIiiIBBIIIIIIIIBBBBBHBBBBI"
+_FORMAT = "<IIIBB11sIiiIBBIIIIIIIIBBBBBHBBBHI"
 _BYTES = struct.calcsize(_FORMAT)
 
 

@@ -43,7 +43,8 @@ SLEEP_UA = {
     "esp32s3-devkit": Range(2500.0, 1700.0, 8000.0),
     "esp32c6-devkit": Range(2500.0, 1700.0, 8000.0),
 }
-ACCELEROMETER_UA = Range(3.0, 2.0, 4.0)  # LIS2DH12 at 10 Hz, low power (datasheet)
+# LIS2DH12, low power (datasheet): at 10 Hz for motion, at 400 Hz for shocks.
+ACCELEROMETER_UA = {"motion": Range(3.0, 2.0, 4.0), "shock": Range(36.0, 30.0, 45.0)}
 USABLE = Range(0.85, 0.7, 0.95)  # share of a lithium cell's capacity above the brown-out, in the cold less. Estimate
 SELF_DISCHARGE_A_YEAR = Range(0.02, 0.01, 0.05)  # of its capacity
 
@@ -72,12 +73,13 @@ class Bill(NamedTuple):
     life_days: Range
 
 
-def bill(phases: Phases, board: str, battery_mah: float, frozen: bool, accelerometer: bool) -> Bill:
-    """The charge of a day like this one. Raises KeyError for a board that is not known."""
+def bill(phases: Phases, board: str, battery_mah: float, frozen: bool, accelerometer: str | None = None) -> Bill:
+    """The charge of a day like this one. accelerometer: what it looks for, a key of ACCELEROMETER_UA. Raises KeyError
+    for a board that is not known."""
     a_day = 86_400 / phases.span_s
     sleep_ua = SLEEP_UA[board]
     if accelerometer:
-        sleep_ua = sleep_ua.plus(ACCELEROMETER_UA)
+        sleep_ua = sleep_ua.plus(ACCELEROMETER_UA[accelerometer])
     asleep_s = phases.span_s - phases.awake_s
     both_ma = RADIO_MA.plus(AWAKE_MA)  # while it starts; virtual time does not know that it takes long
     radio_start_mc = Range(*(s * ma for s, ma in zip(RADIO_START_S, both_ma, strict=True)))

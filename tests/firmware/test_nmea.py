@@ -216,3 +216,30 @@ def test_angle_of_seven_decimals_comes_back_exactly(latitude_e7: int) -> None:
 )
 def test_fixed_point(text: bytes, value: int | None) -> None:
     assert fixed_point(text, 2) == value
+
+
+@pytest.mark.parametrize(
+    ("sentences", "dark"),
+    [
+        ([RMC], False),  # it tells nothing of its satellites
+        (["GPGSV,1,1,00"], True),
+        (["GPGSV,1,1,00,1", "GAGSV,1,1,00,7"], True),  # NMEA 4.10: a signal id behind them
+        (["GPGSV,1,1,02,02,41,288,,05,62,210,"], True),  # where they should be, by the almanac
+        (["GPGSV,1,1,01,02,41,288,00"], True),
+        (["GPGSV,1,1,00", "GLGSV,1,1,01,72,25,041,30"], False),
+        (["GPGSV,1,1,04,02,41,288,,05,62,210,,07,23,061,,13,55,104,17,1"], False),
+        (["GPGSV,1,1,01,02,41,288,21", "GPGSV,1,1,00"], False),  # there was one, so there may be again
+        (["GPGSV,1,1", "GPGSV"], True),
+    ],
+)
+def test_receiver_without_any_signal_is_known_by_what_it_tells_of_satellites(sentences: list[str], dark: bool) -> None:
+    reader = NmeaReader()
+    for sentence in sentences:
+        assert reader.feed(line(sentence)) == []
+    assert reader.is_dark == dark
+    assert reader.rejected == 0
+
+
+def test_satellites_do_not_come_between_a_fix_and_its_sentences() -> None:
+    gsv = line("GPGSV,1,1,01,02,41,288,21")
+    assert fed(line(RMC) + gsv + line(GGA) + gsv, 7) == [FIX]

@@ -404,7 +404,7 @@ def told(settings, made: State, samples: list[tuple[int, dict[str, int]]], opene
     reasons = []
     for elapsed_s, values in samples:
         codes = to_codes(Reading(None, None, values.get("mc"), values.get("mpct"), values.get("mv"), 0, 0, None, 0))
-        judge(settings, made, codes, elapsed_s, opened, False)
+        judge(settings, made, codes, elapsed_s, opened, False, False)
         reasons.append(take_reason(made))
     return reasons
 

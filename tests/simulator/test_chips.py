@@ -200,12 +200,37 @@ def test_lis2dh12_latches_motion_until_it_is_asked() -> None:
     chip = Lis2dh12()
     bus: Any = I2c(chip, lis2dh12_driver.ADDRESS)
     chip.move(500)
-    assert lis2dh12_driver.stirred(bus, 64) is None  # it had to be set up: nothing is known
-    assert lis2dh12_driver.stirred(bus, 64) is False
+    assert lis2dh12_driver.felt(bus, 64, 0) is None  # it had to be set up: nothing is known
+    assert lis2dh12_driver.felt(bus, 64, 0) == (False, False)
     chip.move(64)
     assert not chip.int1
     chip.move(65)
     assert chip.int1
-    assert lis2dh12_driver.stirred(bus, 64) is True
+    assert lis2dh12_driver.felt(bus, 64, 0) == (True, False)
     assert not chip.int1
-    assert lis2dh12_driver.stirred(bus, 64) is False
+    assert lis2dh12_driver.felt(bus, 64, 0) == (False, False)
+    chip.hit(8000)  # between two samples
+    assert lis2dh12_driver.felt(bus, 64, 0) == (False, False)
+    assert lis2dh12_driver.felt(bus, 128, 0) is None  # another threshold
+    chip.move(128)
+    assert lis2dh12_driver.felt(bus, 128, 0) == (False, False)
+
+
+def test_lis2dh12_tells_a_hit_from_motion_and_shows_what_it_is_asked_to() -> None:
+    chip = Lis2dh12()
+    bus: Any = I2c(chip, lis2dh12_driver.ADDRESS)
+    assert lis2dh12_driver.felt(bus, 64, 4000) is None
+    assert lis2dh12_driver.felt(bus, 64, 4000) == (False, False)
+    chip.move(200)
+    assert chip.int1
+    lis2dh12_driver.show(bus, False, True)  # it goes on moving, which shall not wake the tag
+    assert not chip.int1
+    chip.hit(3900)
+    assert not chip.int1
+    chip.hit(4100)
+    assert chip.int1
+    assert lis2dh12_driver.felt(bus, 64, 4000) == (True, True)
+    assert not chip.int1
+    assert lis2dh12_driver.felt(bus, 64, 4000) == (False, False)
+    chip.power_on()
+    assert lis2dh12_driver.felt(bus, 64, 4000) is None

@@ -14,7 +14,7 @@ DAY = Phases(86_400, 864, 288, 400.0, 864, 300.0, 10_368, 860.0, 40, 0.0)
 
 
 def test_bill_adds_up_and_its_range_holds_it() -> None:
-    result = bill(DAY, "bare-module", 2600, frozen=False, accelerometer=False)
+    result = bill(DAY, "bare-module", 2600, frozen=False)
     assert result.total.typical == pytest.approx(sum(charge.typical for charge in result.phases.values()))
     assert result.phases["boot"].typical == pytest.approx(864 * 26.5 / 3600)
     assert result.phases["GNSS"].typical == pytest.approx(860 * 30 / 3600)
@@ -24,12 +24,15 @@ def test_bill_adds_up_and_its_range_holds_it() -> None:
 
 
 def test_bill_grows_with_what_is_done_and_falls_with_a_frozen_application() -> None:
-    usual = bill(DAY, "bare-module", 2600, frozen=False, accelerometer=False).total.typical
-    assert bill(DAY._replace(gnss_s=1720), "bare-module", 2600, False, False).total.typical > usual
-    assert bill(DAY._replace(slow_s=300.0), "bare-module", 2600, False, False).total.typical < usual
-    assert bill(DAY, "bare-module", 2600, True, False).total.typical < usual
-    assert bill(DAY, "bare-module", 2600, False, True).total.typical > usual
-    assert bill(DAY, "esp32-devkit", 2600, False, False).total.typical > 10 * usual / 3
+    usual = bill(DAY, "bare-module", 2600, frozen=False).total.typical
+    assert bill(DAY._replace(gnss_s=1720), "bare-module", 2600, False).total.typical > usual
+    assert bill(DAY._replace(slow_s=300.0), "bare-module", 2600, False).total.typical < usual
+    assert bill(DAY, "bare-module", 2600, True).total.typical < usual
+    motion, shock = (
+        bill(DAY, "bare-module", 2600, False, looks_for).total.typical for looks_for in ("motion", "shock")
+    )
+    assert usual < motion < shock
+    assert bill(DAY, "esp32-devkit", 2600, False).total.typical > 10 * usual / 3
     assert "esp32c6-devkit" in SLEEP_UA
 
 

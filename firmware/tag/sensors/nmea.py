@@ -1,7 +1,8 @@
 """NMEA 0183 bytes to fixes. Pure: no UART, no clock, and no float, because an ESP32's floats are single precision.
 
 Reads RMC (validity, date, speed), GGA (position, HDOP) and GST (standard deviations, where the receiver sends it);
-any other sentence is skipped. An epoch becomes a `Fix` when its RMC and GGA agree on the time.
+GSV tells whether there is any signal at all; any other sentence is skipped. An epoch becomes a `Fix` when its RMC and
+GGA agree on the time.
 """
 
 TYPE_CHECKING = False
@@ -106,13 +107,16 @@ def checksum_fits(line: bytes) -> bool:
 class NmeaReader:
     """Feed it what the UART gave, in any split; it never raises on bytes.
 
-    sentences, rejected, overlong: how many lines had a right checksum, a wrong or missing one, or did not fit.
+    sentences, rejected, overlong: how many lines had a right checksum, a wrong or missing one, or did not fit. is_dark:
+    it told of its satellites, and has had a signal from none.
     """
 
     def __init__(self) -> None:
         self.sentences = 0
         self.rejected = 0
         self.overlong = 0
+        self.is_dark = False
+        self._has_signal = False
         self._line = bytearray()
         self._within = False  # between $ and the end of the line
         self._time = b""  # of the epoch that is being put together
@@ -164,6 +168,11 @@ class NmeaReader:
             self._start_epoch(fields[1])
             self._gst = (_parse_gst(fields),)
             self._sends_gst = True
+        elif kind == b"GSV":
+            # Number, elevation, azimuth and strength of up to four; a strength is empty, or 0, of what is not received.
+            self._has_signal |= any([field.strip(b"0") for field in fields[7::4]])
+            self.is_dark = not self._has_signal
+            return None
         else:
             return None
         return self._complete()

@@ -47,7 +47,10 @@ def energy(
         _fail(f"no board {board!r}. Try one of: {', '.join(SLEEP_UA)}", USAGE)
     settings: dict[str, Any] = {"repl_window_s": 0, **dict(_parsed(text) for text in setting or [])}
     phases = measured(settings, hours * 3600, interpreter, seed)
-    result = bill(phases, board, battery_mah, frozen, settings.get("accelerometer", "none") != "none")
+    accelerometer = None
+    if settings.get("accelerometer", "none") != "none":
+        accelerometer = "shock" if settings.get("shock_threshold_mg") else "motion"
+    result = bill(phases, board, battery_mah, frozen, accelerometer)
     title = f"interval {settings.get('interval_s', 300)} s, {board}, {battery_mah:,.0f} mAh"
     if plot is not None:
         try:
