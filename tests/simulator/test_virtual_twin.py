@@ -11,12 +11,14 @@ from twin_bench import QUICK, ROOT_KEY, interpreter, twin_spec, world
 
 from tagfleet.twin.counters import Private, is_service, sealed_under
 from tagfleet.twin.power_cuts import journal_counters, small_image
-from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET
+from tagfleet.twin.receiver import sentence
+from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET, SOFT_RESET
 from tagfleet.twin.virtual_time import STARTED_S, VirtualTwin
 from tagwire.alarm import (
     REASON_CLEARED,
     REASON_OPENED,
     REASON_SENSOR_FAULT,
+    REASON_SHOCK,
     REASON_TEMPERATURE_HIGH,
     reason_of,
     with_reason,
@@ -33,9 +35,8 @@ from tagwire.fields import (
 )
 from tagwire.keys import beacon_key, id_key
 from tagwire.seal import aes128
-from tagwire.service import SERVICE_CLOCK_LOST, SERVICE_CRASH_LOOP, SERVICE_STORAGE, decode_service
+from tagwire.service import SERVICE_BATTERY_LOW, SERVICE_CLOCK_LOST, SERVICE_CRASH_LOOP, SERVICE_STORAGE, decode_service
 
-SOFT_RESET = 5  # MicroPython's machine.SOFT_RESET
 SETTINGS = {**QUICK, "interval_s": 300}
 WITH_GNSS = {**SETTINGS, "gnss_cold_timeout_s": 20, "gnss_hot_timeout_s": 10}
 ENCRYPT = aes128(beacon_key(ROOT_KEY, 0))
@@ -239,6 +240,31 @@ def test_moved_tag_wakes_at_once_and_a_still_one_sleeps_longer(new_twin: NewTwin
         assert twin.now_s - moved_s == pytest.approx(300, abs=5)  # no longer the interval of rest
 
 
+def test_shock_wakes_the_tag_is_an_alarm_and_does_not_keep_it_awake(new_twin: NewTwin) -> None:
+    settings = {**SETTINGS, "accelerometer": "lis2dh12", "shock_threshold_mg": 4000}
+    with new_twin(settings) as twin:
+        for _ in range(3):
+            twin.wake()
+        accelerometer = twin.board.buses.accelerometer
+        assert accelerometer is not None
+        hit_s = twin.now_s + 100
+
+        def ride(after_s: float, mg: float) -> None:
+            for second in range(20):
+                twin.schedule(hit_s + after_s + second, lambda: accelerometer.hit(mg))
+
+        ride(0, 5000)
+        ride(30, 5000)  # while it is told, and again soon after
+        ride(320, 3000)  # on the move, and nothing that counts
+        twin.wake()
+        twin.wake()
+        assert twin.made[-1].t_s == pytest.approx(hit_s, abs=3)
+        twin.wake()
+        twin.wake()
+        assert twin.made[-1].t_s == pytest.approx(hit_s + 600, abs=10)
+        assert reasons(twin)[4:] == [REASON_SHOCK, REASON_SHOCK, None]
+
+
 def test_opened_box_wakes_the_tag_and_is_an_alarm(new_twin: NewTwin) -> None:
     with new_twin({**SETTINGS, "tamper": True}) as twin:
         twin.wake()
@@ -292,6 +318,38 @@ def test_gnss_is_searched_less_often_without_sky_and_at_least_each_half_hour(new
     gaps = [b - a for a, b in pairwise(searches)]
     assert max(gaps) <= 1800 + 330
     assert len(searches) < 6 * 3600 / 300 / 3
+
+
+def test_gnss_search_without_any_signal_ends_early(new_twin: NewTwin) -> None:
+    """And one where a signal has been had goes on to its end."""
+    lengths: list[float] = []
+    settings = {**SETTINGS, "gnss_cold_timeout_s": 90, "gnss_dark_s": 15}
+    with new_twin(settings, world=lambda t_s: world(t_s)._replace(has_sky=False)) as twin:
+        receiver = twin.board.buses.receiver
+        for garbage in (None, sentence("GPGSV,1,1,01,02,41,288,21"), sentence("GNVTG,,,,,,,,,N")):
+            receiver.garbage = garbage
+            began_s = twin.now_s
+            twin.wake(PWRON_RESET)
+            lengths.append(twin.made[-1].t_s - began_s)
+    assert lengths == [pytest.approx(15, abs=2), pytest.approx(90, abs=2), pytest.approx(90, abs=2)]
+
+
+def test_battery_too_low_for_a_sample_is_said_and_costs_none_that_was_made(new_twin: NewTwin) -> None:
+    with new_twin({**WITH_GNSS, "battery_stop_mv": 3_300}) as twin:
+        for _ in range(3):
+            twin.wake()
+        twin.board.buses.battery_mv = 3_290
+        for _ in range(3):
+            halt = twin.wake()
+            assert halt is not None
+            assert halt.sleep_s == pytest.approx(3600, abs=5)
+            assert not twin.board.buses.receiver.is_on
+        services = [frame for _, frame in twin.advertised if is_service(frame)]
+        assert [decode_service(frame).reason for frame in services] == [SERVICE_BATTERY_LOW] * 3
+        assert journal_counters(twin.flash.read_bytes()) == [0, 1, 2]  # RTC memory may lose its power now
+        twin.board.buses.battery_mv = 3_400
+        twin.wake()
+        assert [counter for counter, _, _ in samples(twin)] == [0, 1, 2, 3]
 
 
 def test_private_tag_changes_name_and_counter_mask_each_epoch_and_sends_nothing_without_the_time(

@@ -106,6 +106,8 @@ class TwinProcess:
             answer = self._board.handle(op, payload, self._clock())
             if isinstance(answer, Halt):
                 return answer
+            if op in ops.UNANSWERED:
+                continue
             error, data = answer
             writer.write(struct.pack("<iHB", error, len(data), self._board.radio.has_events) + data)
 

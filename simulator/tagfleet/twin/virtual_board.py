@@ -23,6 +23,7 @@ PWRON_RESET = 1  # MicroPython's machine.reset_cause() on an ESP32
 HARD_RESET = 2
 WDT_RESET = 3
 DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
 
 CLOCK_HOLD_H = 12  # the firmware's default
 EXT1_WAKE = 3  # machine.wake_reason()
@@ -51,8 +52,9 @@ class VirtualBoard:
     """One board. `on_advertising` is called for each start and stop of advertising.
 
     buses, supply, radio: the parts, for faults. unique_id: 6 bytes, as burnt in by its maker. virtual_time: what the
-    tag sleeps while awake passes at once, see `virtual_time`. frozen: a folder of this machine with modules that stand
-    before those in flash, as in a MicroPython that was built with the application; empty: none.
+    tag sleeps while awake passes at once, see `virtual_time`; is_visited: then a hub may come all the same. frozen: a
+    folder of this machine with modules that stand before those in flash, as in a MicroPython that was built with the
+    application; empty: none.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class VirtualBoard:
         self.supply = supply
         self.radio = radio or Nimble()
         self.virtual_time = False
+        self.is_visited = False
         self.frozen = ""
         self.nvs_works = True
         self.radio_works = True
@@ -131,6 +134,7 @@ class VirtualBoard:
             "reset_cause": self._cause,
             "wake_reason": self._wake_reason,
             "virtual_time": self.virtual_time,
+            "is_visited": self.is_visited,
             "frozen": self.frozen,
             "unique_id": self.unique_id.hex(),
         }

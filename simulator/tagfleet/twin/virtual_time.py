@@ -1,4 +1,5 @@
 """A twin in virtual time: the real firmware, wake after wake, as fast as this machine can. No radio: it is recorded.
+A hub may visit, see `visits`.
 
 What the tag sleeps, awake or not, passes at once; a month at a sample each 5 minutes takes minutes.
 """
@@ -27,6 +28,7 @@ from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.process import BOARD_FOLDER, HEAP
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import HARD_RESET, PWRON_RESET, Advertising, Halt, VirtualBoard
+from tagfleet.twin.visits import VisitingHub
 from tagsmith.compile import compile_files
 from tagsmith.errors import ToolError
 from tagsmith.manifest import tag_files
@@ -79,7 +81,8 @@ class Stalled(Exception):
 
 class VirtualTwin:
     """One twin. Use as a context manager. frozen: the application is part of the interpreter, as MicroPython can be
-    built; else each wake loads it from flash, which takes twice as long.
+    built; else each wake loads it from flash, which takes twice as long. hub: visits it in its windows; None: nobody
+    does.
 
     now_s: Unix seconds of its world. made, advertised: what it sent, the latter with the time. halts: how each wake
     ended; None: its interpreter ended by itself, which a healthy tag never does. on_operation(op, payload): before the
@@ -95,6 +98,7 @@ class VirtualTwin:
         started_s: float = STARTED_S,
         image: bytes | None = None,
         frozen: bool = True,
+        hub: VisitingHub | None = None,
     ) -> None:
         self.now_s = started_s
         self.made: list[Made] = []
@@ -105,11 +109,14 @@ class VirtualTwin:
         self.on_operation: Callable[[int, bytes], None] = lambda op, payload: None
         self.supply = supply or PowerSupply()
         self.flash = folder / "flash"
-        self.console_file = folder / "console"
+        self.console_file = (folder / "console").absolute()
         self._company_id = spec.provision.company_id
         self.flash.write_bytes(image or spec.image or provisioned_image(spec.provision, spec.first_counter))
-        self.board = VirtualBoard(spec, str(self.flash.absolute()), self._on_advertising, self.supply)
+        self.hub = hub
+        radio = None if hub is None else hub.radio
+        self.board = VirtualBoard(spec, str(self.flash.absolute()), self._on_advertising, self.supply, radio)
         self.board.virtual_time = True
+        self.board.is_visited = hub is not None
         self.board.frozen = str(compiled(tag_files())) if frozen else ""
         self._cause = PWRON_RESET
         self._interpreter = interpreter
@@ -121,7 +128,7 @@ class VirtualTwin:
         self._board, board = socket.socketpair()
         command = [sys.executable, "-S", str(Path(__file__).with_name("launcher.py"))]
         # Without its site (-S) it starts faster; where MicroPython is, we know.
-        path = os.pathsep.join(entry for entry in sys.path if entry)
+        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
         self._launcher = subprocess.Popen(
             [
                 *command,
@@ -131,9 +138,11 @@ class VirtualTwin:
                 self._interpreter,
                 "-X",
                 "heapsize=" + HEAP,
-                str(BOARD_FOLDER / "start.py"),
+                "-m",  # a script is source, and its folder comes before all others: each wake would compile them
+                "start",
             ],
-            env={**os.environ, "MICROPYPATH": str(_board_modules()), "PYTHONPATH": path},
+            cwd=_board_modules(),
+            env={**os.environ, "MICROPYPATH": ".frozen", "PYTHONPATH": path},
             pass_fds=(control.fileno(), board.fileno()),
             stdin=subprocess.DEVNULL,
         )
@@ -236,14 +245,14 @@ class VirtualTwin:
                 continue
             if op == ops.HELLO:
                 self.now_s += BOOT_S
-            elif op == ops.BLE_WAIT:
-                self.now_s += struct.unpack("<I", payload)[0] / 1000
             self.on_operation(op, payload)
             answer = self.board.handle(op, payload, self.now_s)
             if isinstance(answer, Halt):
                 return answer
+            if op in ops.UNANSWERED:
+                continue
             error, data = answer
-            self._board.sendall(struct.pack("<iHB", error, len(data), 0) + data)
+            self._board.sendall(struct.pack("<iHB", error, len(data), self.board.radio.has_events) + data)
         return None
 
     def _on_advertising(self, advertising: Advertising) -> None:
@@ -255,3 +264,5 @@ class VirtualTwin:
         self.advertised.append((self.now_s, frame))
         if advertising.reading is not None and not is_service(frame):
             self.made.append(Made(self.now_s, frame, advertising.reading))
+        if advertising.connectable and self.hub is not None:
+            self.hub.called(self.now_s)

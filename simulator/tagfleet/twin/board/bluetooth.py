@@ -229,7 +229,12 @@ class BLE:
         call(BLE_NOTIFY, struct.pack("<HHB", conn_handle, value_handle, indication) + data)
 
     def _wait_ms(self, wait_ms):
-        """Sleep, with the handler called as events come."""
+        """Sleep, with the handler called as events come; in virtual time, at the end of the sleep."""
+        if hostlink.slept_us is not None:
+            hostlink.sleep_us(wait_ms * 1000)
+            if hostlink.is_visited:
+                call(BLE_WAIT, struct.pack("<I", 0))
+            return
         end_ms = ticks_add(ticks_ms(), wait_ms)
         while True:
             left_ms = ticks_diff(end_ms, ticks_ms())

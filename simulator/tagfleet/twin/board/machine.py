@@ -3,7 +3,8 @@
 import struct
 import time
 
-from hostlink import call
+import hostlink
+from hostlink import call, tell
 from ops import (
     ADC_READ,
     DEEPSLEEP,
@@ -54,7 +55,7 @@ def freq(hz=None):
         return _frequency_hz
     if hz not in (20_000_000, 40_000_000, 80_000_000, 160_000_000, 240_000_000):
         raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
-    call(FREQUENCY, struct.pack("<I", hz))
+    tell(FREQUENCY, struct.pack("<I", hz))
     _frequency_hz = hz
 
 
@@ -87,7 +88,7 @@ class Pin:
         if level is None:
             return call(PIN_READ, bytes([self.id]))[0] if self._input else self._level
         self._level = 1 if level else 0
-        call(PIN_WRITE, bytes([self.id, self._level]))
+        tell(PIN_WRITE, bytes([self.id, self._level]))
 
 
 class ADC:
@@ -98,9 +99,16 @@ class ADC:
 
     def __init__(self, pin, *, atten=ATTN_0DB):
         self._pin = pin.id if isinstance(pin, Pin) else pin
+        self._converted_us = None  # when it was asked last, in virtual time
+        self._uv = 0
 
     def read_uv(self):
-        return struct.unpack("<I", call(ADC_READ, bytes([self._pin])))[0]
+        """In virtual time a voltage stands still as everything does: the host is asked once for each moment."""
+        now_us = None if hostlink.slept_us is None else hostlink.ticks_us
+        if now_us is None or now_us != self._converted_us:
+            self._uv = struct.unpack("<I", call(ADC_READ, bytes([self._pin])))[0]
+            self._converted_us = now_us
+        return self._uv
 
 
 class I2C:
@@ -143,7 +151,7 @@ class WDT:
         self.feed()
 
     def feed(self):
-        call(WATCHDOG, struct.pack("<I", self._timeout))
+        tell(WATCHDOG, struct.pack("<I", self._timeout))
 
 
 class Timer:
@@ -179,7 +187,7 @@ class RTC:
             return call(RTC_LOAD)
         if len(data) > 2048:
             raise ValueError("buffer too long")
-        call(RTC_STORE, data)
+        tell(RTC_STORE, data)
 
     def datetime(self, fields=None):
         if fields is None:

@@ -1,13 +1,13 @@
 """The words between a virtual board (MicroPython) and its host (CPython), over one socket pair.
 
 The board asks `<BH` (op, length) and that many bytes; the host answers `<iHB` (error number or 0, length, whether a
-radio event waits) and that many bytes. DEEPSLEEP, RESET and a flash operation that loses power get no answer: the host
-ends the process.
+radio event waits) and that many bytes. What only tells the host something (UNANSWERED) gets no answer. Neither do
+DEEPSLEEP, RESET and what loses power: the host ends the process, and takes nothing that it was asked or told later.
 """
 
-HELLO = (
-    1  # -> JSON: {"flash": path, "reset_cause": n, "wake_reason": n, "unique_id": hexadecimal, "virtual_time": bool}
-)
+# -> JSON: {"flash": path, "reset_cause": n, "wake_reason": n, "unique_id": hexadecimal, "virtual_time": bool,
+# "is_visited": bool, "frozen": path}
+HELLO = 1
 I2C_WRITE = 2  # <B address, data
 I2C_READ = 3  # <BH address, length -> data
 UART_READ = 4  # <BH uart, at most -> data
@@ -28,7 +28,7 @@ RESET = 17  # <B the cause that the next run sees
 RTC_READ = 20  # -> <q Unix microseconds
 NVS_ERASE = 19  # namespace NUL key
 
-SLEPT = 21  # <I microseconds of virtual time have passed on the board: no answer
+SLEPT = 21  # <I microseconds of virtual time have passed on the board
 PIN_READ = 22  # <B pin -> <B level
 WATCHDOG = 23  # <I milliseconds until it bites, from now on
 WAKE_ON = 24  # <B pin each: a high level ends the next deep sleep
@@ -53,6 +53,8 @@ BLE_NAME = 0  # of BLE_CONFIG: GAP's device name
 BLE_MTU = 1  # <H the preferred MTU
 BLE_ADDRESS_MODE = 2  # <B
 BLE_ADDRESS = 3  # only ask
+
+UNANSWERED = (SLEPT, PIN_WRITE, RTC_STORE, WATCHDOG, FREQUENCY)
 
 FLASH_PROGRAM = 0
 FLASH_ERASE = 1

@@ -24,6 +24,7 @@ machine._reset_cause = board["reset_cause"]
 machine._wake_reason = board["wake_reason"]
 if board["virtual_time"]:
     hostlink.slept_us = 0
+    hostlink.is_visited = board["is_visited"]
 machine._unique_id = binascii.unhexlify(board["unique_id"])
 volume = vfs.VfsLfs2(flash.Flash(board["flash"]))
 vfs.umount("/")

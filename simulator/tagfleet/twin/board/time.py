@@ -13,10 +13,10 @@ _EPOCH_S = 946684800  # 2000-01-01T00:00:00Z
 
 def sleep_ms(ms):
     """While there is a GATT server, its events are delivered meanwhile."""
-    if hostlink.slept_us is not None:
-        hostlink.sleep_us(ms * 1000)
-    elif hostlink.wait_ms is not None:
+    if hostlink.wait_ms is not None:
         hostlink.wait_ms(ms)
+    elif hostlink.slept_us is not None:
+        hostlink.sleep_us(ms * 1000)
     else:
         utime.sleep_ms(ms)
 
