@@ -1,6 +1,7 @@
 """The platform's commands on a tag: carried by a hub over a real link, at most once whatever power does."""
 
 import functools
+import time
 from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
@@ -294,12 +295,13 @@ def test_all_that_a_session_can_bring_fits_into_the_heap_at_once(tmp_path: Path)
         sealed(4, c.SETTINGS, b'{"interval_s": null, "calibration_id": "a laboratory"}'),
     ]
     got: list[Event] = []
+    began_s = time.monotonic()
 
     async def work(bench: Bench, hub: Hub) -> None:
         commands = [functools.partial(HubEnd.command, envelope=one) for one in envelopes]
         more = [
             functools.partial(HubEnd.settle, ranges=[(0, 99)]),
-            functools.partial(HubEnd.set_time, unix_s=TIME_S, quality=2),
+            lambda end: end.set_time(TIME_S + round(time.monotonic() - began_s), 2),
             HubEnd.read_log,
             functools.partial(HubEnd.identify, seconds=1),
         ]

@@ -48,6 +48,10 @@ class _TagController(Controller):  # type: ignore[misc]
         if self.le_legacy_advertiser.connectable:
             super().on_le_connect_ind(packet)
 
+    def on_hci_le_set_random_address_command(self, command: Any) -> hci.HCI_StatusReturnParameters:
+        """The address is the advertiser's: a host that starts late would set the one of when it was made."""
+        return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
+
     def on_link_acl_data(self, sender_address: Any, transport: Any, data: bytes) -> None:
         """bumble's link names a sender by its random address, also one that connected by its public one, as Linux does.
         A tag has one connection at a time."""
