@@ -14,23 +14,20 @@ from taghub.heard import Heard, HeardRun, connectable
 from taghub.intake import ACCEPTED as OUTCOME_ACCEPTED
 from taghub.intake import Intake
 from taghub.inventory import Inventory
-from taghub.outbox import REFUSED_PAUSE_S
 from taghub.pacing import Pacer
 from taghub.position import PositionSource
-from taghub.refusals import MALFORMED, PAUSE, POISON, SPLIT, TOO_LARGE, refusal
 from taghub.registry import Registry, TagState
 from taghub.restamp import with_guessed_times
 from taghub.run_intake import RUN_FROM, take_run
 from taghub.sample_columns import Fetched, live_columns
 from taghub.sample_rows import Rows, are_alarms, rows_of
+from taghub.sender import Sender
 from taghub.settings import Settings
-from taghub.split import halves
 from taghub.spool import DROP_MEMORY, Dropped, Known, Loaded, Spool, Store
 from taghub.status import ONLINE, Figures, RadioStatus, status
-from taghub.suspects import Suspects
 from taghub.topics import topics
 from taghub.trace_file import TraceFile
-from taghub.uplink import MAX_PACKET_BYTES, Uplink
+from taghub.uplink import Uplink
 from tagwire.batch import Batch
 from tagwire.batch import samples as samples_of
 from tagwire.events import encode_event
@@ -40,7 +37,6 @@ from tagwire.keyring import KeyringEntry
 from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
 
 CLOCK_WORDS = {TIME_HUB: "hub", TIME_ESTIMATED: "estimated", TIME_UNKNOWN: "unknown"}
-SMALLEST_LIMIT_BYTES = 1_000  # below, no broker's limit on packets is what a batch dies of
 UNSAVED_BYTES_MAX = 16_000_000  # in memory, while the spool file cannot be written
 
 _logger = logging.getLogger(__name__)
@@ -78,13 +74,10 @@ class Hub:
         self._batcher.add_guessed(guessed, clock.age_s())
         self._batcher.add(others, clock.age_s())
         self.spool = Spool(store, loaded, self, UNSAVED_BYTES_MAX)
-        self._uplink: Uplink | None = None
-        self._pacer = Pacer(settings.mqtt.max_bytes_per_s if settings.mqtt is not None else 0)
-        self._pace_timer: asyncio.TimerHandle | None = None
-        self._suspects = Suspects()
-        self._largest_bytes = MAX_PACKET_BYTES  # of a batch: what the broker has shown to take, where it does not tell
+        pacer = Pacer(settings.mqtt.max_bytes_per_s if settings.mqtt is not None else 0)
+        self._sender = Sender(self.spool, pacer, self._batcher.next_sequence)
         self._timer: asyncio.TimerHandle | None = None
-        self._counts = {"closed": 0, "events": 0, "acknowledged": 0, "refused": 0}
+        self._counts = {"closed": 0, "events": 0}
         self._link = {"connections": 0, "losses": 0, "refusals": 0}
         self._started_s = clock.age_s()
         site, name = settings.hub.site, settings.hub.id
@@ -103,7 +96,7 @@ class Hub:
 
     def attach(self, uplink: Uplink) -> None:
         """Where batches go from now on."""
-        self._uplink = uplink
+        self._sender.uplink = uplink
 
     def take(self, reports: Sequence[Heard], radio: int = 0) -> None:
         """Reports of a radio, by its number: into the spool and the open batch, and to the broker when it is due."""
@@ -190,25 +183,7 @@ class Hub:
 
     def send(self) -> None:
         """Publish what waits, as far as the uplink has room."""
-        uplink = self._uplink
-        while uplink is not None and uplink.has_room_for_alarm:
-            now_s = self._now_s()
-            delay_s = self._pacer.delay_s(now_s)
-            batch = self.spool.next_to_send(now_s, alarms_only=delay_s > 0 or not uplink.has_room)
-            if batch is None:
-                if delay_s and uplink.has_room and self._pace_timer is None:
-                    self._pace_timer = asyncio.get_running_loop().call_later(delay_s, self._pace_over)
-                return
-            largest_bytes = min(uplink.max_payload_bytes, self._largest_bytes)
-            if len(batch.payload) > largest_bytes:
-                self._refuse(batch.sequence, TOO_LARGE, f"the broker takes {largest_bytes} bytes")
-                continue
-            self._pacer.spend(len(batch.payload))
-            uplink.publish(batch)
-
-    def _pace_over(self) -> None:
-        self._pace_timer = None
-        self.send()
+        self._sender.send()
 
     def radio_changed(self, index: int, radio: RadioStatus) -> None:
         """A radio's state has changed: the status says at once when it has been opened or is in new trouble."""
@@ -240,7 +215,8 @@ class Hub:
 
     def publish_status(self, state: str) -> None:
         """Publish the retained status."""
-        if self._uplink is None:
+        uplink = self._sender.uplink
+        if uplink is None:
             return
         now_s = self._clock.age_s()
         reports = sum(self._intake.counts.values())
@@ -260,6 +236,8 @@ class Hub:
             samples_per_s=(samples - samples_before) / passed_s,
             batches={
                 **self._counts,
+                "acknowledged": self._sender.acknowledged,
+                "refused": self._sender.refused,
                 "waiting": max(0, self.spool.undelivered_batches - self.spool.outbox.in_flight),
                 "in_flight": self.spool.outbox.in_flight,
                 "outbox_bytes": totals.bytes,
@@ -279,16 +257,17 @@ class Hub:
         )
         time_s = self._clock.unix_us() // 1_000_000
         message = status(state, self._settings.site, self._settings.id, time_s, figures)
-        self._uplink.publish_status(message)
+        uplink.publish_status(message)
         self._status_before = (now_s, reports, samples)
 
     def publish_presence(self) -> None:
         """Publish who is here, where that is due."""
         now_us = self._clock.unix_us()
-        if self._uplink is not None and now_us:
+        uplink = self._sender.uplink
+        if uplink is not None and now_us:
             clock = CLOCK_WORDS[self._clock_quality]
             for topic, message in self._inventory.due(self._clock.age_s(), now_us, clock):
-                self._uplink.publish_retained(topic, message)
+                uplink.publish_retained(topic, message)
 
     def uplink_connected(self) -> None:
         self._link["connections"] += 1
@@ -309,31 +288,17 @@ class Hub:
         _logger.warning("connection to the broker lost: %s; %d batches wait", reason, self.undelivered_batches)
 
     def batches_returned(self, sequences: list[int], blamed: bool) -> None:
-        now_s = self._now_s()
-        for sequence in sequences:
-            batch = self.spool.outbox.find(sequence)
-            splittable = batch is not None and batch.samples > 1 and len(batch.payload) > SMALLEST_LIMIT_BYTES
-            if not blamed or not self._suspects.blame(sequence, splittable):
-                self.spool.outbox.put_back([sequence], now_s + (REFUSED_PAUSE_S if blamed else 0.0))
-                continue
-            # The usual reason is a size that the broker does not take, which MQTT 3.1.1 has no way to tell.
-            if batch is not None and splittable:
-                self._largest_bytes = min(self._largest_bytes, len(batch.payload) - 1)
-            reason = "it ends the connection whenever this is sent"
-            self._refuse(sequence, TOO_LARGE if splittable else MALFORMED, reason)
+        self._sender.batches_returned(sequences, blamed)
 
     def retained_given_up(self, topic: str) -> None:
         self._inventory.given_up(topic)
 
     def status_acknowledged(self) -> None:
-        self._suspects.status_acknowledged()
-        self.send()
+        self._sender.status_acknowledged()
 
     def batch_acknowledged(self, sequence: int) -> None:
-        self._suspects.acknowledged(sequence)
-        batch = self.spool.acknowledged(sequence)
+        batch = self._sender.batch_acknowledged(sequence)
         if batch is not None:
-            self._counts["acknowledged"] += 1
             if self._trace is not None and batch.lane >= LANE_ALARM:
                 self._trace.samples(ACKNOWLEDGED, *key_columns(batch), self._clock.unix_us())
             if self.courier is not None and self.courier.has_keys:
@@ -341,22 +306,7 @@ class Hub:
         self.send()
 
     def batch_refused(self, sequence: int, code: int, reason: str) -> None:
-        self._refuse(sequence, code, reason)
-        self.send()
-
-    def _refuse(self, sequence: int, code: int, reason: str) -> None:
-        self._counts["refused"] += 1
-        action, advice = refusal(code)
-        _logger.warning("the broker refuses batch %d: %s; %s", sequence, reason, advice)
-        now_s = self._now_s()
-        batch = self.spool.outbox.find(sequence)
-        if action == PAUSE:
-            self.spool.outbox.put_back([sequence], now_s + REFUSED_PAUSE_S)
-            self.spool.outbox.pause(now_s + REFUSED_PAUSE_S)
-        elif action == SPLIT and batch is not None and batch.samples > 1:
-            self.spool.replace(sequence, halves(batch, self._batcher.next_sequence))
-        else:
-            self.spool.refused(sequence, now_s, for_good=action in (POISON, SPLIT))
+        self._sender.batch_refused(sequence, code, reason)
 
     # What the spool tells.
 
@@ -395,10 +345,6 @@ class Hub:
 
     def _last_counters(self) -> dict[int, int]:
         return {state.tag_id: state.last for state in self._intake.registry.snapshot()}
-
-    def _now_s(self) -> float:
-        """For pauses: of the machine, for a broker does not live in the air's time."""
-        return asyncio.get_running_loop().time()
 
     def _close_due(self, close: bool = False) -> None:
         position = self._position.current()

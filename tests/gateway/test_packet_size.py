@@ -56,7 +56,7 @@ def test_batches_that_are_too_large_are_split_and_later_ones_arrive(
 ) -> None:
     """MQTT 5 tells the limit. 3.1.1 cannot: the broker only ever ends the connection."""
     monkeypatch.setattr("taghub.backoff.delay_s", lambda before_s: 0.05)
-    monkeypatch.setattr("taghub.hub.REFUSED_PAUSE_S", 0.5)
+    monkeypatch.setattr("taghub.sender.REFUSED_PAUSE_S", 0.5)
     port = free_port()
     mqtt = f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nprotocol = "{protocol}"\n'
     hub = HubProcess(tmp_path, [tag.entry() for tag in TAGS], mqtt)
