@@ -3,16 +3,21 @@
 import asyncio
 from pathlib import Path
 
-from window_bench import TAG_ID, Bench, Hub, counters, hub_near, replies, until
+from window_bench import ROOT_KEY, Bench, Hub, counters, hub_near
 
-from tagfleet.oracle import NonceOracle
+from twin_bench import interpreter, on_bench, twin_spec  # isort: skip  (window_bench has put its folder into sys.path)
+
+from tagfleet.twin.counters import sealed_under
 from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET
+from tagfleet.twin.virtual_time import VirtualTwin
+from tagfleet.twin.visits import VisitingHub
 from tagwire import command as c
 from tagwire import messages as m
 from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE, parse_header
 from tagwire.fields import Codes, to_codes
 from tagwire.history import Record, codes_of
 from tagwire.hubend import Established, Event, Received
+from tagwire.keys import beacon_key
 from tagwire.seal import aes128
 
 SETTINGS = {
@@ -33,8 +38,6 @@ def records(events: list[Event]) -> list[Record]:
 
 
 def run(folder: Path, work: object) -> Bench:
-    import twin_bench
-
     async def both(bench: Bench) -> None:
         async with hub_near(bench) as hub:
             try:
@@ -43,7 +46,7 @@ def run(folder: Path, work: object) -> Bench:
                 print(bench.console())
                 raise
 
-    return twin_bench.on_bench(folder, twin_bench.twin_spec(SETTINGS), both)
+    return on_bench(folder, twin_spec(SETTINGS), both)
 
 
 async def whole_wake(bench: Bench, cause: int | None = None) -> None:
@@ -82,24 +85,28 @@ def test_history_is_what_was_measured_and_what_was_advertised(tmp_path: Path) ->
 
 
 def test_rotation_ends_one_counter_and_begins_the_next_one(tmp_path: Path) -> None:
-    platform = aes128(c.platform_key(bytes(range(16))))
-    envelope = c.seal_command(platform, TAG_ID, c.Command(1, c.ROTATE, c.EXPIRES_NEVER, b"\x05"))
-    statuses: list[tuple[int, int]] = []
-
-    async def work(bench: Bench, hub: Hub) -> None:
-        for _ in range(2):
-            await whole_wake(bench)
-        statuses.extend(replies(await visited(bench, hub.visit(bench, [], lambda end: end.command(envelope)))))
-        await whole_wake(bench)
-        await whole_wake(bench, PWRON_RESET)
-        statuses.extend(replies(await visited(bench, hub.visit(bench, [], lambda end: end.command(envelope)))))
-
-    bench = run(tmp_path, work)
-    assert statuses == [(m.COMMAND, m.STATUS_OK)] * 2
+    """In virtual time, with a hub that comes in each window."""
+    spec = twin_spec({**SETTINGS, "interval_s": 300})
     first = 5 << 24
-    used = [counter for counter, _ in bench.made]
-    assert used[:4] == [0, 1, 2, first]
-    assert used[4:] == sorted(used[4:])
-    assert first < used[4] <= first + 16  # after the power cut
-    assert NonceOracle
-    assert until
+    hub = VisitingHub(spec.provision, lambda number: (c.ROTATE, b"\x05") if number == 1 else None)
+    with VirtualTwin(spec, tmp_path, interpreter(), hub=hub) as twin:
+        while not hub.replied:
+            twin.wake()
+        assert hub.replied == {1: m.STATUS_OK}
+        twin.wake()
+        twin.wake(PWRON_RESET)
+        hub.replied.clear()  # it never heard the answer, and brings the same envelope again
+        while not hub.replied:
+            twin.wake()
+        assert hub.replied == {1: m.STATUS_OK}
+        twin.wake()
+        used: list[int] = []
+        for made in twin.made:
+            generation = 5 if len(used) >= 2 else 0
+            near = max(used[-1] + 1 if used else 0, generation << 24)
+            used.append(sealed_under(aes128(beacon_key(ROOT_KEY, generation)), made.frame, near))
+    assert used[:3] == [0, 1, first]
+    assert used == sorted(set(used))
+    assert first < used[3] <= first + 16  # after the power cut
+    assert len(used) >= 5
+    assert hub.faults == []

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tagfleet.twin.bytecode import BOARD_FOLDER
 from tagfleet.twin.interpreter import interpreter_available
-from tagfleet.twin.process import BOARD_FOLDER
 
 PROGRAM = """
 import hostlink

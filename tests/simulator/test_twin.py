@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from twin_bench import QUICK, ROOT_KEY, WITH_GNSS, Bench, on_bench, opened, twin_spec, world
+from twin_bench import QUICK, ROOT_KEY, WITH_GNSS, Bench, in_virtual_time, on_bench, opened, twin_spec, world
 
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET
@@ -68,7 +68,7 @@ def test_fix_class_follows_the_receivers_dilution(tmp_path: Path, hdop_e2: int, 
         bench.twin.board.buses.receiver.hdop_e2 = hdop_e2
         await bench.wake()
 
-    bench = on_bench(tmp_path, twin_spec({**WITH_GNSS, "gnss_settle_s": 0}), work)
+    bench = in_virtual_time(tmp_path, twin_spec({**WITH_GNSS, "gnss_settle_s": 0}), work)
     assert_honest(bench)
     assert bench.made[0][1].fix == fix
 
@@ -81,7 +81,7 @@ def test_firmware_as_source_makes_the_same_samples(tmp_path: Path) -> None:
         await bench.wake()
         await bench.wake()
 
-    bench = on_bench(tmp_path, spec, work)
+    bench = in_virtual_time(tmp_path, spec, work)
     assert [counter for counter, _ in bench.made] == [0, 1]
     assert_honest(bench)
 
@@ -92,7 +92,7 @@ def test_sleep_fills_the_interval(tmp_path: Path) -> None:
         assert halt.sleep_s is not None
         assert 0 < halt.sleep_s < 2
 
-    on_bench(tmp_path, twin_spec(), work)
+    in_virtual_time(tmp_path, twin_spec(), work)
 
 
 def test_repeats_send_the_same_frame_without_new_measurements(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_repeats_send_the_same_frame_without_new_measurements(tmp_path: Path) ->
         for _ in range(6):
             await bench.wake()
 
-    bench = on_bench(tmp_path, twin_spec({**QUICK, "burst_repeats": 2}), work)
+    bench = in_virtual_time(tmp_path, twin_spec({**QUICK, "burst_repeats": 2}), work)
     assert [counter for counter, _ in bench.made] == [0, 1]
     first, second = bench.advertised[0], bench.advertised[3]
     assert bench.advertised == [first] * 3 + [second] * 3
@@ -118,7 +118,7 @@ def test_tag_without_sky_keeps_its_last_position_and_an_estimated_time(tmp_path:
         await bench.wake(PWRON_RESET)  # the clock and the position are gone with power
 
     spec = twin_spec(settings, world=lambda t_s: world(t_s)._replace(has_sky=sky[0]))
-    bench = on_bench(tmp_path, spec, work)
+    bench = in_virtual_time(tmp_path, spec, work)
     assert_honest(bench)
     (_, with_sky), (_, without), (_, after_power) = bench.made
     assert (without.latitude_e7, without.longitude_e7) == (with_sky.latitude_e7, with_sky.longitude_e7)
@@ -147,7 +147,7 @@ def test_sensor_fault_costs_its_own_value_only(tmp_path: Path, fault: str) -> No
         await bench.wake()
 
     settings = {**WITH_GNSS, "gnss_cold_timeout_s": 2} if fault in ("garbage", "noise") else QUICK
-    bench = on_bench(tmp_path, twin_spec(settings), work)
+    bench = in_virtual_time(tmp_path, twin_spec(settings), work)
     assert len(bench.made) == 2
     assert_honest(bench)
     truth = bench.made[0][1]
@@ -166,7 +166,7 @@ def test_radio_that_does_not_start_costs_one_burst(tmp_path: Path) -> None:
         bench.twin.board.radio_works = True
         await bench.wake()
 
-    bench = on_bench(tmp_path, twin_spec(), work)
+    bench = in_virtual_time(tmp_path, twin_spec(), work)
     assert "radio: OSError" in bench.console()
     assert [counter for counter, _ in bench.made] == [1]  # the first was sealed, and never sent
 
@@ -198,7 +198,7 @@ def test_broken_provisioning_asks_for_service_on_the_air_and_makes_no_sample(
         halt = await bench.wake(DEEPSLEEP_RESET)  # without the half minute that it leaves to a person after power-on
         assert halt.sleep_s == 600
 
-    bench = on_bench(tmp_path, twin_spec(), work)
+    bench = in_virtual_time(tmp_path, twin_spec(), work)
     assert bench.made == []
     (frame,) = bench.advertised
     service = decode_service(frame)
@@ -215,7 +215,7 @@ def test_unknown_board_asks_for_service(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.wake(DEEPSLEEP_RESET)
 
-    bench = on_bench(tmp_path, twin_spec(board="toaster"), work)
+    bench = in_virtual_time(tmp_path, twin_spec(board="toaster"), work)
     assert "service needed: board toaster is not known" in bench.console()
     assert bench.made == []
     assert decode_service(bench.advertised[0]).reason == SERVICE_SETTINGS
@@ -225,7 +225,7 @@ def test_bad_settings_are_said_and_do_not_stop_the_tag(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.wake()
 
-    bench = on_bench(tmp_path, twin_spec({**QUICK, "burst_events": 0, "colour": "red"}), work)
+    bench = in_virtual_time(tmp_path, twin_spec({**QUICK, "burst_events": 0, "colour": "red"}), work)
     assert len(bench.made) == 1
     assert "setting colour is not known, ignored" in bench.console()
     assert "setting burst_events is not within 1 to 100: 12 is used" in bench.console()
@@ -235,7 +235,7 @@ def test_beacon_carries_the_provisioned_identity(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.wake()
 
-    bench = on_bench(tmp_path, twin_spec(first_counter=5 << 24, tag_id=0xFFFFFFFE, company_id=0x0499), work)
+    bench = in_virtual_time(tmp_path, twin_spec(first_counter=5 << 24, tag_id=0xFFFFFFFE, company_id=0x0499), work)
     header = parse_header(bench.advertised[0])
     assert (header.tag_id, header.counter_low) == (0xFFFFFFFE, 0)
     assert bench.made[0][0] == 5 << 24

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from test_twin import rewrite
-from twin_bench import QUICK, Bench, on_bench, twin_spec
+from twin_bench import QUICK, Bench, in_virtual_time, on_bench, twin_spec
 
 from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.virtual_board import DEEPSLEEP_RESET, PWRON_RESET
@@ -24,7 +24,7 @@ def test_power_loss_gives_up_the_reserved_counters_and_deep_sleep_none(tmp_path:
         for cause in (PWRON_RESET, DEEPSLEEP_RESET, PWRON_RESET, DEEPSLEEP_RESET, PWRON_RESET):
             await bench.wake(cause)
 
-    assert counters(on_bench(tmp_path, twin_spec(), work)) == [0, 1, 16, 17, 32]
+    assert counters(in_virtual_time(tmp_path, twin_spec(), work)) == [0, 1, 16, 17, 32]
 
 
 def test_reservation_is_raised_before_it_runs_out(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_reservation_is_raised_before_it_runs_out(tmp_path: Path) -> None:
         await bench.wake(PWRON_RESET)
 
     no_windows = {**QUICK, "window_unsettled": 10_000}  # a wake for hubs makes no sample
-    assert counters(on_bench(tmp_path, twin_spec(no_windows), work)) == [*range(18), 32]
+    assert counters(in_virtual_time(tmp_path, twin_spec(no_windows), work)) == [*range(18), 32]
 
 
 @pytest.mark.parametrize("lost", ["file", "NVS", "file damaged"])
@@ -50,7 +50,7 @@ def test_one_lost_place_is_no_loss_and_is_repaired(tmp_path: Path, lost: str) ->
         bench.twin.board.nvs.clear()
         await bench.wake(PWRON_RESET)  # from the file alone
 
-    assert counters(on_bench(tmp_path, twin_spec(), work)) == [0, 16, 32]
+    assert counters(in_virtual_time(tmp_path, twin_spec(), work)) == [0, 16, 32]
 
 
 def test_one_place_that_cannot_be_written_is_said_and_does_not_stop_the_tag(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_one_place_that_cannot_be_written_is_said_and_does_not_stop_the_tag(tmp_
         await bench.wake()
         await bench.wake(PWRON_RESET)
 
-    bench = on_bench(tmp_path, twin_spec(), work)
+    bench = in_virtual_time(tmp_path, twin_spec(), work)
     assert counters(bench) == [0, 16]
     assert "counter NVS: OSError" in bench.console()
 
@@ -72,7 +72,7 @@ def test_a_flash_of_yesterday_does_not_turn_the_counter_back(tmp_path: Path) -> 
         bench.flash.write_bytes(yesterday)
         await bench.wake(PWRON_RESET)
 
-    assert counters(on_bench(tmp_path, twin_spec(), work)) == [0, 16, 32]
+    assert counters(in_virtual_time(tmp_path, twin_spec(), work)) == [0, 16, 32]
 
 
 def operations_of_two_wakes(folder: Path) -> int:
@@ -80,7 +80,7 @@ def operations_of_two_wakes(folder: Path) -> int:
         await bench.wake()
         await bench.wake()
 
-    return on_bench(folder, twin_spec(), work).supply.operations
+    return in_virtual_time(folder, twin_spec(), work).supply.operations
 
 
 def survives_cut(folder: Path, fail_at: int, done: float) -> None:
@@ -93,7 +93,7 @@ def survives_cut(folder: Path, fail_at: int, done: float) -> None:
         for cause in (halt.cause, DEEPSLEEP_RESET, PWRON_RESET):
             await bench.wake(cause)
 
-    bench = on_bench(folder, twin_spec(), work, supply=PowerSupply(fail_at, done))
+    bench = in_virtual_time(folder, twin_spec(), work, supply=PowerSupply(fail_at, done))
     used = counters(bench)
     assert used == sorted(set(used)), (fail_at, done, used)
     assert len(used) >= 4

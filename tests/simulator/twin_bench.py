@@ -10,9 +10,11 @@ import pytest
 from bumble.link import LocalLink
 
 from tagfleet.twin import Environment, TwinSpec, interpreter_available
+from tagfleet.twin.counters import sealed_under
 from tagfleet.twin.fleet import Twin
 from tagfleet.twin.power import PowerSupply
 from tagfleet.twin.virtual_board import PWRON_RESET, Halt
+from tagfleet.twin.virtual_time import VirtualTwin
 from tagwire.beacon import open_beacon
 from tagwire.fields import Codes, Reading, unpack_body
 from tagwire.keys import beacon_key
@@ -80,6 +82,53 @@ class Bench:
 
     def console(self) -> str:
         return "\n".join(self.twin.process.console)
+
+
+class VirtualBench(Bench):
+    """The same in virtual time, without the air: what a wake waits for passes at once. The application is in flash."""
+
+    def __init__(self, folder: Path, spec: TwinSpec, supply: PowerSupply | None = None) -> None:
+        self.supply = supply or PowerSupply()
+        self.twin: Any = VirtualTwin(spec, folder, interpreter(), self.supply, frozen=False)
+        self.flash = self.twin.flash
+        self._encrypt = aes128(beacon_key(spec.provision.root_key, spec.first_counter >> 24))
+        self._first_counter = spec.first_counter
+        self._console = ""
+
+    @property
+    def made(self) -> list[tuple[int, Reading]]:  # type: ignore[override]
+        found: list[tuple[int, Reading]] = []
+        for made in self.twin.made:
+            near = found[-1][0] + 1 if found else self._first_counter
+            found.append((sealed_under(self._encrypt, made.frame, near), made.truth))
+        return found
+
+    @property
+    def advertised(self) -> list[bytes]:  # type: ignore[override]
+        return [frame for _, frame in self.twin.advertised]
+
+    async def wake(self, cause: int | None = None) -> Halt:
+        halt: Halt | None = self.twin.wake(cause)
+        self._console += self.twin.console()
+        assert halt is not None, self._console[-2000:]
+        return halt
+
+    def console(self) -> str:
+        return self._console
+
+
+def in_virtual_time(
+    folder: Path, spec: TwinSpec, work: Callable[[Bench], Awaitable[None]], supply: PowerSupply | None = None
+) -> Bench:
+    """A bench in virtual time after `work` was done on it."""
+
+    async def run() -> Bench:
+        bench = VirtualBench(folder, spec, supply)
+        with bench.twin:
+            await work(bench)
+        return bench
+
+    return asyncio.run(run())
 
 
 def on_bench(folder: Path, spec: TwinSpec, work: Callable[[Bench], Awaitable[None]], **parts: Any) -> Bench:

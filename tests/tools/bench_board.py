@@ -17,9 +17,10 @@ import tty
 from collections.abc import Mapping
 from pathlib import Path
 
+from tagfleet.twin.bytecode import BOARD_FOLDER
 from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.power import PowerSupply
-from tagfleet.twin.process import BOARD_FOLDER, HEAP
+from tagfleet.twin.process import HEAP
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import HARD_RESET, PWRON_RESET, Halt, VirtualBoard
 from tagfleet.world.environment import Environment

@@ -9,13 +9,13 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from tagfleet.twin.board import ops
+from tagfleet.twin.bytecode import board_modules
 from tagfleet.twin.virtual_board import HARD_RESET, PWRON_RESET, Halt, VirtualBoard
 
-BOARD_FOLDER = Path(__file__).with_name("board")
 HEAP = "160k"  # on 64 bits objects take twice the room, so this is less than the 134 kB that an ESP32 has free
+START = ("-m", "start")  # a script is source, and its folder comes before all others: each wake would compile them
 CONSOLE_LINES = 200
 RESTART_MIN_S = 1.0  # after a crash; doubles up to the maximum
 RESTART_MAX_S = 30.0
@@ -84,9 +84,10 @@ class TwinProcess:
             self._interpreter,
             "-X",
             "heapsize=" + HEAP,
-            str(BOARD_FOLDER / "start.py"),
+            *START,
             str(board_end),
-            env={**os.environ, "MICROPYPATH": str(BOARD_FOLDER)},
+            cwd=board_modules(),
+            env={**os.environ, "MICROPYPATH": ".frozen"},
             pass_fds=(board_end,),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

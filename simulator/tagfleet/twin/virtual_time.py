@@ -4,33 +4,27 @@ A hub may visit, see `visits`.
 What the tag sleeps, awake or not, passes at once; a month at a sample each 5 minutes takes minutes.
 """
 
-import atexit
-import functools
-import hashlib
 import os
 import select
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
 from tagfleet.twin.board import ops
+from tagfleet.twin.bytecode import board_modules, compiled
 from tagfleet.twin.counters import is_service
 from tagfleet.twin.image import provisioned_image
 from tagfleet.twin.power import PowerSupply
-from tagfleet.twin.process import BOARD_FOLDER, HEAP
+from tagfleet.twin.process import HEAP, START
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import HARD_RESET, PWRON_RESET, Advertising, Halt, VirtualBoard
 from tagfleet.twin.visits import VisitingHub
-from tagsmith.compile import compile_files
-from tagsmith.errors import ToolError
 from tagsmith.manifest import tag_files
 from tagwire.beacon import manufacturer_data
 from tagwire.fields import Reading
@@ -38,33 +32,6 @@ from tagwire.fields import Reading
 BOOT_S = 0.42  # from the wake to main.py: measured on an ESP32 with stock MicroPython (facts: 418 ms)
 STARTED_S = 1_795_392_000  # 2026-11-23, a Monday
 STALLED_S = 60.0  # real seconds without a request: the firmware hangs in a loop that asks for nothing
-
-
-@functools.cache
-def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="tagfleet-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def compiled(sources: Mapping[str, bytes]) -> Path:
-    """A folder with these modules as bytecode, the same one for the same sources; source where there is no compiler."""
-    digest = hashlib.sha256(b"".join(name.encode() + content for name, content in sorted(sources.items()))).hexdigest()
-    folder = _folder() / digest[:16]
-    if not folder.exists():
-        try:
-            files = compile_files(sources)
-        except ToolError:
-            files = dict(sources)
-        for name, content in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-    return folder
-
-
-@functools.cache
-def _board_modules() -> Path:
-    return compiled({path.name: path.read_bytes() for path in BOARD_FOLDER.glob("*.py") if path.name != "__init__.py"})
 
 
 class Made(NamedTuple):
@@ -138,10 +105,9 @@ class VirtualTwin:
                 self._interpreter,
                 "-X",
                 "heapsize=" + HEAP,
-                "-m",  # a script is source, and its folder comes before all others: each wake would compile them
-                "start",
+                *START,
             ],
-            cwd=_board_modules(),
+            cwd=board_modules(),
             env={**os.environ, "MICROPYPATH": ".frozen", "PYTHONPATH": path},
             pass_fds=(control.fileno(), board.fileno()),
             stdin=subprocess.DEVNULL,
