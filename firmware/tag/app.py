@@ -59,6 +59,7 @@ class Tag:
         self._fix: "Fix | None" = None
         self._opened = False
         self._shocked = False
+        self._woken_for_nothing = False
 
     def feed(self) -> None:
         """Tell the watchdog that all is well; whoever may take longer than seconds calls this."""
@@ -167,6 +168,7 @@ class Tag:
             faults |= fault
         if settings.tamper:
             self._opened = Pin(self.board.tamper, Pin.IN, Pin.PULL_UP).value() == 1
+        self._woken_for_nothing = self.by_pin and not (stirred or self._shocked or self._opened)
         if self._gnss_s:
             try:
                 self._fix, fault = measure.read_gnss(self.board, settings, self._gnss_s, self.feed)
@@ -342,16 +344,18 @@ class Tag:
         if self.known and self.broken is None:
             state = self.state
             awake_ms = time.ticks_diff(time.ticks_ms(), self.started_ms)
-            bursts = decide.repeats(state.config.settings, state)
+            settings = state.config.settings
+            bursts = decide.repeats(settings, state)
             self.sleep_ms = decide.sleep_ms(state.interval_s, bursts, awake_ms, state.alarms_unsent > 0)
             state.crashes = 0
-            if state.config.settings.accelerometer != "none" or state.config.settings.tamper:
+            # A pin that has woken it for nothing, stuck or loose, does not get to do so again before the timer has.
+            if not self._woken_for_nothing and (settings.accelerometer != "none" or settings.tamper):
                 from tag.motion import arm
 
                 # Never by what it has just told: a truck that rattles does not get a sample of each blow.
                 arm(
                     self.board,
-                    state.config.settings,
+                    settings,
                     state.motion != MOTION_MOVING,
                     not self._shocked,
                     not self._opened,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         gnss_hot_timeout_s: int
         gnss_settle_s: int
         gnss_dark_s: int
+        gnss_baud: int
         clock_hold_h: int
         motion_threshold_mg: int
         shock_threshold_mg: int
@@ -67,7 +68,7 @@ else:
     Settings = namedtuple(
         "Settings",
         "interval_s still_interval_s alarm_interval_s burst_events burst_interval_ms burst_repeats alarm_burst_s "
-        "gnss_interval_s gnss_still_s gnss_cold_timeout_s gnss_hot_timeout_s gnss_settle_s gnss_dark_s "
+        "gnss_interval_s gnss_still_s gnss_cold_timeout_s gnss_hot_timeout_s gnss_settle_s gnss_dark_s gnss_baud "
         "clock_hold_h motion_threshold_mg shock_threshold_mg repl_window_s journal_kb window_unsettled "
         "window_every window_s shelf_interval_s flight_h alarm_hold_s temperature_high_mc temperature_low_mc "
         "temperature_hysteresis_mc humidity_high_mpct humidity_low_mpct humidity_hysteresis_mpct battery_low_mv "
@@ -76,7 +77,7 @@ else:
         "humidity_offset_mpct private_ids tamper mode climate probe accelerometer".split(),
     )
 
-NUMBERS = 44  # the rest are texts
+NUMBERS = 45  # the rest are texts
 FORMAT = "<IHBB16s16s%dI" % NUMBERS
 _GENERATION_AT = 6
 _KEYS_AT, _KEYS_END = 8, 40

@@ -74,8 +74,8 @@ def read_gnss(
     full_hz = freq()
     freq(SEARCH_HZ)
     try:
-        # 1 kB holds a whole epoch at 9,600 baud, so nothing is lost while Python is busy elsewhere.
-        uart = UART(board.gnss_uart, baudrate=board.gnss_baud, rx=board.gnss_rx, tx=board.gnss_tx, rxbuf=1024)
+        # 2 kB hold a whole epoch, which a fast line brings at once: nothing is lost while Python is busy elsewhere.
+        uart = UART(board.gnss_uart, baudrate=settings.gnss_baud, rx=board.gnss_rx, tx=board.gnss_tx, rxbuf=2048)
         try:
             fix, heard = locate(
                 uart, timeout_s * 1000, settings.gnss_settle_s * 1000, settings.gnss_dark_s * 1000, feed

@@ -23,7 +23,8 @@ TABLE = (
     ("gnss_cold_timeout_s", 90, 0, 600),
     ("gnss_hot_timeout_s", 15, 0, 600),
     ("gnss_settle_s", 3, 0, 60),
-    ("gnss_dark_s", 20, 0, 600),
+    ("gnss_dark_s", 30, 0, 600),
+    ("gnss_baud", 9600, 4800, 921600),
     # An ESP32 without a 32 kHz crystal was seen to drift 20 minutes in 15 hours; more than 34 make a time ambiguous.
     ("clock_hold_h", 12, 0, 24),
     ("motion_threshold_mg", 64, 16, 2000),

@@ -265,6 +265,20 @@ def test_shock_wakes_the_tag_is_an_alarm_and_does_not_keep_it_awake(new_twin: Ne
         assert reasons(twin)[4:] == [REASON_SHOCK, REASON_SHOCK, None]
 
 
+@pytest.mark.parametrize("pin", ["motion", "tamper"])
+def test_pin_that_is_stuck_or_loose_wakes_the_tag_at_most_once_an_interval(new_twin: NewTwin, pin: str) -> None:
+    """A short to 3.3 V, or a lid that rattles and is closed whenever the tag looks."""
+    settings = {**SETTINGS, "accelerometer": "lis2dh12", "shock_threshold_mg": 4000, "tamper": True}
+    with new_twin(settings) as twin:
+        twin.wake()
+        buses = twin.board.buses
+        stuck = getattr(buses.wiring, pin)
+        buses.wakes = lambda: stuck in buses.wake_pins  # type: ignore[method-assign]
+        began_s = twin.now_s
+        twin.run(began_s + 6 * 3600)
+        assert len(twin.made) <= 2 * 6 * 12 + 3
+
+
 def test_opened_box_wakes_the_tag_and_is_an_alarm(new_twin: NewTwin) -> None:
     with new_twin({**SETTINGS, "tamper": True}) as twin:
         twin.wake()

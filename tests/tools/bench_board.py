@@ -17,6 +17,7 @@ import tty
 from collections.abc import Mapping
 from pathlib import Path
 
+from tagfleet.twin.board.ops import UNANSWERED
 from tagfleet.twin.bytecode import BOARD_FOLDER
 from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.power import PowerSupply
@@ -236,6 +237,8 @@ class BenchBoard:
             if answer.sleep_s is not None:
                 sleep_s = answer.sleep_s if self.sleeps_s is None else self.sleeps_s
                 self._wakes_at_s = (time.time() + sleep_s, answer.cause)
+            return
+        if op in UNANSWERED:
             return
         error, data = answer
         request.sendall(struct.pack("<iHB", error, len(data), 0) + data)

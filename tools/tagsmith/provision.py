@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from tagsmith import store
 from tagsmith.errors import BoardError, CheckError, InventoryError
 from tagsmith.esptool_program import DetectedChip
+from tagsmith.firmware_rules import default_of
 from tagsmith.identity import TAG_ID_MAX
 from tagsmith.inventory import Inventory, new_id_instead_of
 from tagsmith.lifecycle import (
@@ -231,7 +232,12 @@ def run_selftest(
             verdicts.append(judge(str(line[0]), line[1], limits))
             on_progress("test", min(len(verdicts) / len(parts), 1.0))
 
-    arguments = {"board": board_name, "fitted": fitted_by(settings), "gnss_s": limits.gnss_s}
+    arguments = {
+        "board": board_name,
+        "fitted": fitted_by(settings),
+        "gnss_s": limits.gnss_s,
+        "gnss_baud": settings.get("gnss_baud", default_of("gnss_baud")),
+    }
     board.run("selftest", arguments, limits.gnss_s + 10.0, on_line)
     return verdicts + missing(verdicts, parts)
 

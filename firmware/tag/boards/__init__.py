@@ -22,7 +22,6 @@ class Board:
         gnss_uart: int,
         gnss_rx: int,
         gnss_tx: int,
-        gnss_baud: int,
         gnss_power: int,
         battery_adc: int,
         battery_divider: "tuple[int, int]",
@@ -39,7 +38,6 @@ class Board:
         self.gnss_uart = gnss_uart
         self.gnss_rx = gnss_rx
         self.gnss_tx = gnss_tx
-        self.gnss_baud = gnss_baud
         self.gnss_power = gnss_power
         self.battery_adc = battery_adc
         self.battery_divider = battery_divider

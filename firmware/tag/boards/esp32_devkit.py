@@ -9,7 +9,6 @@ BOARD = Board(
     gnss_uart=2,
     gnss_rx=16,
     gnss_tx=17,
-    gnss_baud=9600,
     gnss_power=4,
     battery_adc=34,  # ADC1: ADC2 does not work while the radio is on
     battery_divider=(2, 1),

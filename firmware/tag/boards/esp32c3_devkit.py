@@ -9,7 +9,6 @@ BOARD = Board(
     gnss_uart=1,
     gnss_rx=4,
     gnss_tx=7,
-    gnss_baud=9600,
     gnss_power=10,
     battery_adc=3,
     battery_divider=(2, 1),

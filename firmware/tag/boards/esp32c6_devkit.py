@@ -9,7 +9,6 @@ BOARD = Board(
     gnss_uart=1,
     gnss_rx=20,
     gnss_tx=21,
-    gnss_baud=9600,
     gnss_power=10,
     battery_adc=2,
     battery_divider=(2, 1),

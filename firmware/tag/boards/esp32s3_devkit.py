@@ -9,7 +9,6 @@ BOARD = Board(
     gnss_uart=1,
     gnss_rx=18,
     gnss_tx=17,
-    gnss_baud=9600,
     gnss_power=10,
     battery_adc=4,  # ADC1: ADC2 does not work while the radio is on
     battery_divider=(2, 1),

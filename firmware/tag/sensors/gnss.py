@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tag.sensors.nmea import Fix
 
-POLL_MS = 100  # the UART's buffer holds ten times what comes meanwhile, and the processor waits in idle
+POLL_MS = 100  # the UART's buffer holds what comes meanwhile at any speed, and the processor waits in idle
 GOOD_CM = 1500  # no point in waiting for a better fix than this
 
 

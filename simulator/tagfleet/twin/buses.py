@@ -57,7 +57,7 @@ class Buses:
         probe = PROBES.get(str(settings.get("probe", "none")))
         self.probe: Any = None if probe is None else probe(measure_probe)
         self.accelerometer = Lis2dh12() if settings.get("accelerometer") == "lis2dh12" else None
-        self.receiver = Receiver(spec.world, seed=spec.provision.tag_id)
+        self.receiver = Receiver(spec.world, spec.provision.tag_id, baud=int(settings.get("gnss_baud", 9600)))
         self.stuck = False
         self.open_box = False
         self.battery_present = True

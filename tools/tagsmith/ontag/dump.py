@@ -34,16 +34,17 @@ def dump_waiting():
     try:
         from machine import RTC
 
-        from tag.segments import folder_of
+        from tag.pending import folder_of
         from tag.state import decode_state
         from tagwire.provision import decode_provision
 
         with open("provision.json", "rb") as file:
             tag_id = decode_provision(file.read()).tag_id
-        pending = decode_state(RTC().memory(), tag_id).pending
+        state = decode_state(RTC().memory())
+        pending = state.pending if state.config.tag_id == tag_id else None
     except Exception:  # no tag, or one that has just got its power: nothing waits
         return
-    if pending.records:
+    if pending and pending.records:
         path = "%s/%08x.waiting" % (folder_of(tag_id), pending.base)
         begin(path)
         send(path, pending.records)

@@ -1,5 +1,5 @@
 # Runs on the board: measures, judges nothing. ARGUMENTS: {"board": name, "fitted": {part: kind
-# or "none"}, "gnss_s": seconds to listen}.
+# or "none"}, "gnss_s": seconds to listen, "gnss_baud": baud of the receiver's line}.
 # One line per part as soon as it is known: [part, values], or [part, {"fault": why}].
 import gc
 import json
@@ -38,7 +38,7 @@ def memory():
     return {"free_kb": gc.mem_free() // 1024}
 
 
-def run(board_name, fitted, gnss_s):
+def run(board_name, fitted, gnss_s, gnss_baud):
     measured("flash", flash)
     measured("memory", memory)
     from machine import ADC, UART, Pin
@@ -66,7 +66,7 @@ def run(board_name, fitted, gnss_s):
         return {"battery_mv": read_mv(ADC(Pin(board.battery_adc), atten=ADC.ATTN_11DB), board.battery_divider)}
 
     def gnss():
-        uart = UART(board.gnss_uart, baudrate=board.gnss_baud, rx=board.gnss_rx, tx=board.gnss_tx, rxbuf=1024)
+        uart = UART(board.gnss_uart, baudrate=gnss_baud, rx=board.gnss_rx, tx=board.gnss_tx, rxbuf=2048)
         reader = NmeaReader()
         fixes = 0
         started_ms = time.ticks_ms()
@@ -77,9 +77,9 @@ def run(board_name, fitted, gnss_s):
         return {"sentences": reader.sentences, "rejected": reader.rejected, "fixes": fixes}
 
     def accelerometer():
-        from tag.sensors.lis2dh12 import stirred
+        from tag.sensors.lis2dh12 import felt
 
-        stirred(open_i2c(board), 64)
+        felt(open_i2c(board), 64, 0)
         return {"kind": fitted["accelerometer"], "answers": True}
 
     def radio():
@@ -109,4 +109,4 @@ def run(board_name, fitted, gnss_s):
     measured("radio", radio)
 
 
-run(ARGUMENTS["board"], ARGUMENTS["fitted"], ARGUMENTS["gnss_s"])
+run(ARGUMENTS["board"], ARGUMENTS["fitted"], ARGUMENTS["gnss_s"], ARGUMENTS["gnss_baud"])
