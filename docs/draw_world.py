@@ -5,7 +5,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from tagfleet.sensing import sense
+from tagfleet.flock import Flock
+from tagfleet.identity import make_provisions
 from tagfleet.world import gnss
 from tagfleet.world.noise import Ints
 from tagfleet.world.world import WorldSettings, make_world
@@ -30,10 +31,9 @@ def text(x: float, y: float, words: str, size: int = 11, anchor: str = "middle",
 
 def main() -> None:
     world = make_world(WorldSettings(seed=4, tags=400, cargo_shares=(0, 1, 0), cooler_failures_per_week=0.3))
-    t_s = MONDAY_S + np.arange(0.0, DAYS * 86_400, STEP_S)
-    tags = np.full(len(t_s), TAG)
-    row = world.environments(tags, t_s)
-    reading = sense(world, tags, np.arange(len(t_s)), t_s)
+    samples = Flock(make_provisions(4, 1, 1), world, STEP_S, MONDAY_S, TAG).step(MONDAY_S + DAYS * 86_400)
+    t_s, reading = samples.t_us / 1e6, samples.readings
+    row = world.environments(samples.world_tags, t_s)
     x = LEFT + (RIGHT - LEFT) * (t_s - MONDAY_S) / (DAYS * 86_400)
     parts = [text(LEFT, 24, "Five days of a chilled box, told every five minutes", 14, "start")]
 

@@ -2,18 +2,20 @@
 
 A limit is passed when a code is beyond it, and over when a code is back by the hysteresis; a value that is not
 available changes nothing. What is raised is told once, the most urgent first, one reason a sample; that all is over is
-told, too. Unlike a tag, the flock does not wait (`alarm_hold_s` is 0), makes no extra samples, and does not tell when a
-sensor fails.
+told, too. Unlike a tag, the flock does not wait (`alarm_hold_s` is 0), and does not tell when a sensor fails.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tagfleet.world.noise import Ints
 from tagwire import alarm, fields
 from tagwire.bulk import CodeColumns
+
+Bools = npt.NDArray[np.bool_]
 
 NO_ALARM = -1
 _REASONS = (
@@ -24,6 +26,7 @@ _REASONS = (
     alarm.REASON_BATTERY_LOW,
     alarm.REASON_CLEARED,
 )
+_FAST = 0x0F  # of _REASONS, as bits
 _CLEARED = 1 << 5
 _BATTERY_HYSTERESIS_MV = 160
 _DEFAULTS = {
@@ -90,9 +93,13 @@ class Alarms:
             reasons[rows] = self._judge_one_each(tags[rows], [column[rows] for column in codes])
         return reasons
 
-    def reasons_from_the_first(self, codes: CodeColumns) -> Ints:
-        """The same for all samples of one tag, from its first on: what is raised depends on all that was before."""
-        return Alarms(self._limits, 1).judge(np.zeros(len(codes.fix), np.int64), codes)
+    def out_of_limits(self, tags: Ints) -> Bools:
+        """Whose temperature or humidity is beyond a limit: more samples do not mend a battery."""
+        return np.asarray(self._raised[tags] & _FAST != 0)
+
+    def has_more(self, tags: Ints) -> Bools:
+        """Who has another reason to tell."""
+        return np.asarray(self._unsent[tags] != 0)
 
     def _judge_one_each(self, tags: Ints, codes: list[Ints]) -> Ints:
         before = self._raised[tags]

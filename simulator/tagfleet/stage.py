@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tagfleet.air import Air
+from tagfleet.duty import duty_of
 from tagfleet.fault_schedule import Action, actions
 from tagfleet.flock import Flock, UnsealedFlock
 from tagfleet.identity import make_provisions
@@ -93,7 +94,8 @@ def traffic_of(scenario: Scenario, cast: Cast, start_us: int, traced: bool) -> T
     if section.model == "full":
         settings = section.settings(scenario.tags.interval)
         air: Air | PlainAir = Air(settings, cast.world, cast.hub_of_place)
-        cast.ledger.repeated_s = settings.interval_s * settings.burst_repeats / (1 + settings.burst_repeats)
+        longest_s = duty_of(scenario.tags.settings, scenario.tags.interval).longest_interval_s
+        cast.ledger.repeated_s = longest_s * settings.burst_repeats / (1 + settings.burst_repeats)
     else:
         plain = RadioSettings(
             burst_events=section.burst_events,

@@ -54,7 +54,13 @@ class TruckAtDepot(OneRoom):
 def at(times_us: list[int], tags: list[int] | None = None) -> Samples:
     samples = steady(len(times_us), 1.0, 1, 1)
     tag = np.arange(len(times_us)) if tags is None else np.array(tags)
-    return samples._replace(t_us=START_US + np.array(times_us), tags=tag, tag_ids=tag + 1, world_tags=tag)
+    return samples._replace(
+        t_us=START_US + np.array(times_us),
+        tags=tag,
+        tag_ids=tag + 1,
+        world_tags=tag,
+        intervals_us=np.full(len(tag), 60_000_000),
+    )
 
 
 @pytest.mark.parametrize(

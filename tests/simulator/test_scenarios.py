@@ -101,6 +101,12 @@ def test_good_scenario_has_its_values(tmp_path: Path) -> None:
         (8, "history = true", 'mine.toml:8: tags.history: needs target = "taghub" or "air"'),
         (8, "settings = { humidity_hi = 5 }", "mine.toml:8: tags.settings: humidity_hi: a flock tag knows private_ids"),
         (8, "settings = { private_ids = true }", "mine.toml:8: tags.settings: private_ids needs target"),
+        (
+            8,
+            "settings = { still_interval_s = 90000 }",
+            "mine.toml:8: tags.settings: still_interval_s is '90000', not an integer",
+        ),
+        (8, "settings = { private_ids = 1 }", "mine.toml:8: tags.settings: private_ids is '1', neither"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, line: int, wrong: str, said: str) -> None:

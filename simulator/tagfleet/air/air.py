@@ -60,7 +60,7 @@ class Air:
         hubs = int(self._hub_of_place.max(initial=-1)) + 1
         self._phases_us = phases_us(settings, world.seed, hubs)
         self._busy_until_us = np.zeros(hubs, np.int64)
-        self._queue = BurstQueue(settings.burst_repeats, int(settings.interval_s * 1e6) // (1 + settings.burst_repeats))
+        self._queue = BurstQueue(settings.burst_repeats, round(settings.burst_s * 1e6))
         self._running: list[_Running] = []
         self._decided_us = 0
 
@@ -76,7 +76,7 @@ class Air:
         is when its event's first PDU ended. `until_us` must not go back.
         """
         if samples is not None:
-            self._queue.add(first_bursts(samples))
+            self._queue.add(first_bursts(samples), samples.intervals_us)
         bursts = self._queue.take(until_us)
         parts = []
         if bursts is not None:

@@ -69,26 +69,35 @@ def first_bursts(samples: Samples) -> Bursts:
 
 
 class BurstQueue:
-    """Samples' bursts until their time: `repeats` further ones, each `slot_us` after the one before.
+    """Samples' bursts until their time: `repeats` further ones, spread over the interval until their tag's next sample.
 
-    It holds what is advertised once per sample, until its last burst has begun.
+    burst_us: how long one lasts; where it does not fit that often, there is only the first. It holds what is advertised
+    once per sample, until its last burst has begun; of samples with different intervals more often.
     """
 
-    def __init__(self, repeats: int, slot_us: int) -> None:
+    def __init__(self, repeats: int, burst_us: int) -> None:
         self._repeats = repeats
-        self._slot_us = slot_us
+        self._burst_us = burst_us
         self._runs: list[tuple[int, int, int, Bursts]] = []  # next start, order of arrival, rows done, the run
         self._arrivals = 0
         self.waiting = 0
         """Bursts that are to come."""
 
-    def add(self, bursts: Bursts) -> None:
-        """First bursts, in order of time."""
+    def add(self, bursts: Bursts, intervals_us: Ints) -> None:
+        """First bursts, in order of time, and how long it is to the next sample of each one's tag."""
         if not len(bursts.tags):
             return
+        slots_us = intervals_us // (1 + self._repeats)
+        even = bool((slots_us == slots_us[0]).all())
         for repeat in range(self._repeats + 1):
-            later = bursts._replace(repeats=bursts.repeats + repeat, start_us=bursts.start_us + repeat * self._slot_us)
-            heapq.heappush(self._runs, (int(later.start_us[0]), self._arrivals, 0, later))
+            later = bursts._replace(repeats=bursts.repeats + repeat, start_us=bursts.start_us + repeat * slots_us)
+            if repeat and not even:
+                order = np.argsort(later.start_us, kind="stable")
+                later = later.select(order[slots_us[order] >= self._burst_us])
+            elif repeat and slots_us[0] < self._burst_us:
+                break
+            if len(later.tags):
+                heapq.heappush(self._runs, (int(later.start_us[0]), self._arrivals, 0, later))
             self._arrivals += 1
             self.waiting += len(later.tags)
 

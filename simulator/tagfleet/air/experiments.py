@@ -79,7 +79,8 @@ def steady(tags: int, interval_s: float, events_a_tag: int, seed: int) -> Sample
     none = np.zeros(len(tag), np.int64)
     t_us = _START_US + np.rint(at_s[order] * 1e6).astype(np.int64)
     frames = np.zeros((len(tag), 24), np.uint8), np.zeros((len(tag), 31), np.uint8)
-    return Samples(tag, tag + 1, event, t_us, ReadingColumns(*(none,) * 9), *frames, tag)
+    intervals_us = np.full(len(tag), round(interval_s * 1e6))
+    return Samples(tag, tag + 1, event, t_us, ReadingColumns(*(none,) * 9), *frames, tag, intervals_us)
 
 
 def received_dbm(settings: AirSettings, distance_m: float, tags: int = 200, events: int = 200) -> tuple[float, float]:

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tagfleet.air import AirSettings
-from tagfleet.alarms import LIMIT_SETTINGS
 from tagfleet.identity import FIRST_FLOCK_ID
 from tagfleet.scenario.faults import (
     LINK_FAULTS,
@@ -20,12 +19,12 @@ from tagfleet.scenario.faults import (
     Span,
 )
 from tagfleet.scenario.quantities import Amount, amount, duration_text, numbers, speed
+from tagfleet.scenario.tag_settings import PRIVATE_IDS, problem
 from tagfleet.world.network import NetworkError, read_network
 from taghub.settings import MqttSettings, TlsSettings
 from tagwire.batch import SAFE_SAMPLES
 
 TWINS_MAX = 20
-PRIVATE_IDS = "private_ids"
 TAGHUBS_MAX = 50  # each is a process of some 60 MB
 HCI_TAGS_MAX = 100  # bumble's virtual link carries about so many in one process
 
@@ -64,7 +63,9 @@ class TagsSection(Section):
         description="tags answer hubs that connect to them: couriers fetch what was not heard, while the run lasts",
     )
     settings: dict[str, int | bool | str] = Field(
-        {}, description="what tags are provisioned with: limits that make alarms, private_ids; names as the firmware's"
+        {},
+        description="what tags are provisioned with, in the firmware's names and units: limits that make alarms, "
+        "intervals at rest and in alarm, when to search for a fix, private_ids",
     )
 
 
@@ -250,10 +251,9 @@ class Scenario(Section):
         if self.tags.twins and (target != "taghub" or self.run.time != 1.0):
             text = 'twins need target = "taghub", whose radio is real, and time = "real": firmware keeps its own time'
             found.append((("tags", "twins"), text))
-        for name in self.tags.settings:
-            if name != PRIVATE_IDS and name not in LIMIT_SETTINGS:
-                text = f"a flock tag knows {', '.join((PRIVATE_IDS, *LIMIT_SETTINGS))}"
-                found.append((("tags", "settings"), f"{name}: {text}"))
+        for name, value in self.tags.settings.items():
+            if text := problem(name, value):
+                found.append((("tags", "settings"), text))
         if self.tags.settings and target == "batches":
             found.append((("tags", "settings"), 'target = "batches" has no tags that could heed them'))
         if self.tags.settings.get(PRIVATE_IDS) and target not in ("taghub", "air"):

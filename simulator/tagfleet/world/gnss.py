@@ -22,14 +22,10 @@ NOISE_M = 2.5  # one sigma of each horizontal axis under open sky
 POOR_NOISE_M = 4.0
 MULTIPATH_M = 9.0  # one sigma of what reflections add, the same for a whole slot
 COARSE_SHARE = 0.3  # of the fixes under poor sky that are worse than 15 m
-EPHEMERIS_S = 4 * 3600.0  # a receiver that has had a fix since then starts hot
-HOT_TIMEOUT_S, COLD_TIMEOUT_S = 15.0, 90.0  # the firmware's settings gnss_hot_timeout_s and gnss_cold_timeout_s
-_TO_FIX_S = {  # (cold, poor): the least, and the mean of what comes on top
-    (False, False): (1.0, 1.5),
-    (False, True): (2.0, 4.0),
-    (True, False): (26.0, 8.0),
-    (True, True): (35.0, 25.0),
-}
+# From a hot start under open sky, hot under poor sky, cold under open, cold under poor: the least, and the mean of what
+# comes on top.
+_LEAST_TO_FIX_S = np.array([1.0, 2.0, 26.0, 35.0])
+_MORE_TO_FIX_S = np.array([1.5, 4.0, 8.0, 25.0])
 METRES_PER_DEGREE = 111_195.0
 
 _STREAM_SKY, _STREAM_NOISE, _STREAM_START = 1, 3, 4
@@ -55,15 +51,13 @@ def sky(seed: int, tags: Ints, places: Ints, trucks: int, t_s: Floats, spot: Flo
     return result
 
 
-def gets_fix(seed: int, tags: Ints, t_s: Floats, sky_seen: Ints, cold: Bools) -> Bools:
-    """Whether a receiver that is switched on at `t_s` has a fix before its time is up."""
+def gets_fix(seed: int, tags: Ints, t_s: Floats, sky_seen: Ints, cold: Bools, timeout_s: Floats) -> Bools:
+    """Whether a receiver that is switched on at `t_s` has a fix before its time is up; 0: it is not switched on."""
     word = bits(seed, _STREAM_START, tags, np.floor(t_s).astype(np.int64))
     waits = -np.log1p(-(word >> np.uint64(40)).astype(np.float64) / (1 << 24))  # exponential, mean 1
-    takes_s = np.empty(len(tags))
-    for (is_cold, is_poor), (least_s, mean_s) in _TO_FIX_S.items():
-        rows = (cold == is_cold) & ((sky_seen == POOR_SKY) == is_poor)
-        takes_s[rows] = least_s + mean_s * waits[rows]
-    return np.asarray((sky_seen != NO_SKY) & (takes_s < np.where(cold, COLD_TIMEOUT_S, HOT_TIMEOUT_S)))
+    kind = 2 * cold + (sky_seen == POOR_SKY)
+    takes_s = _LEAST_TO_FIX_S[kind] + _MORE_TO_FIX_S[kind] * waits
+    return np.asarray((sky_seen != NO_SKY) & (takes_s < timeout_s))
 
 
 def measured(
