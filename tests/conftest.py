@@ -35,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--radio",
         metavar="RADIO",
-        help="run tests/gateway/test_radios.py on this radio: hci0, bumble:usb:0, ...; default: a virtual one",
+        help="run tests/gateway/test_radios.py on this radio: hci0, bumble:usb:0, ...; vm: on BlueZ and the kernel's "
+        "Bluetooth in a virtual machine; default: a virtual one without BlueZ",
     )
 
 

@@ -46,6 +46,8 @@ class FakeBluez:
         """So many calls of StartDiscovery answer InProgress."""
         self.blocked = False
         """Whether rfkill forbids to switch adapters on."""
+        self.busy = 0
+        """So many calls that switch an adapter on answer Busy, as while bluetoothd does so itself."""
         self.experimental = True
         """Whether there are advertisement monitors."""
         self.deaf_monitors = False
@@ -169,6 +171,9 @@ class FakeBluez:
         on = message.body[2].value
         if on and self.blocked:
             return Message.new_error(message, "org.bluez.Error.Blocked", "Blocked through rfkill")
+        if on and self.busy > 0:
+            self.busy -= 1
+            return Message.new_error(message, "org.bluez.Error.Busy", "")
         asyncio.get_running_loop().call_soon(self.set_powered, name, on)
         return Message.new_method_return(message)
 

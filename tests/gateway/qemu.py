@@ -27,8 +27,12 @@ _SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 def missing() -> str:
     """The line that installs what is not there; empty when all of it is."""
-    found = all(shutil.which(name, path=_SYSTEM_PATH) for name in PROGRAMS)
-    return "" if found and _virtme() and kernel() else INSTALL
+    return "" if all(map(program, PROGRAMS)) and _virtme() and kernel() else INSTALL
+
+
+def program(name: str) -> str | None:
+    """Its path, also where a user's PATH does not look; None when it is not installed."""
+    return shutil.which(name, path=_SYSTEM_PATH)
 
 
 def kernel() -> Path | None:

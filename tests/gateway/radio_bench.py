@@ -1,31 +1,28 @@
 """What the tests of `test_radios` run on: raw HCI, the kernel's Bluetooth under BlueZ, or this machine's own radio.
 
---radio none: bumble over TCP, no BlueZ, a virtual world.
---radio vhci:PORT,PORT: hci0 and hci1 of the kernel over virtual controllers, whose HCI is at these ports of VHCI_HOST,
-and a bluetoothd of its own. As root, in a virtual machine: test_bluez_in_qemu does that.
+Without --radio: bumble over TCP, no BlueZ, a virtual world.
+--radio vm: BlueZ and the kernel's Bluetooth in a virtual machine (`bluetooth_machine`), the same virtual world.
 --radio hci1, bumble:usb:0, ...: what it names, and whatever tags are in the air.
 """
 
 import asyncio
 import contextlib
-import os
-import signal
-import subprocess
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from bluetooth_machine import BluetoothMachine
 from pydantic import TypeAdapter
-from vhci import VirtualController
+from tcp_proxy import TcpProxy
+from virtual_world import VirtualWorld
 
 from taghub.clock import SystemClock
 from taghub.radio import Radio, make_radio
+from taghub.radio.bluez import BlueZError, connected
 from taghub.radio.named import settings_named
 from taghub.settings import RadioSettings
 
-VHCI = "vhci:"
-BLUETOOTHD = ("/usr/libexec/bluetooth/bluetoothd", "/usr/lib/bluetooth/bluetoothd")
-START_S = 120.0  # under software emulation everything takes its time
+MACHINE = "vm"
+START_S = 60.0  # under software emulation everything takes its time
 
 
 class RadioBench:
@@ -62,6 +59,10 @@ class RadioBench:
     async def plug(self) -> None:
         """And plugged in again."""
 
+    def log(self) -> str:
+        """What the parts beside the radio said, for people who look for a fault."""
+        return ""
+
 
 class BumbleBench(RadioBench):
     """Raw HCI over TCP, through a link that can be cut."""
@@ -72,9 +73,6 @@ class BumbleBench(RadioBench):
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        from tcp_proxy import TcpProxy
-        from virtual_world import VirtualWorld
-
         world = await self._stack.enter_async_context(VirtualWorld())
         self._proxy = await self._stack.enter_async_context(TcpProxy(world.port))
         self._transport = f"tcp-client:127.0.0.1:{self._proxy.port}"
@@ -99,67 +97,73 @@ class BumbleBench(RadioBench):
         await self._proxy.join()
 
 
-class VhciBench(RadioBench):
-    """The kernel's Bluetooth over virtual controllers, and a bluetoothd. Owns the machine's Bluetooth."""
+class BluezBench(RadioBench):
+    """The kernel's Bluetooth over virtual controllers, and a bluetoothd, in a virtual machine that has nothing else."""
 
     virtual = True
 
-    def __init__(self, option: str, experimental: bool = True, adapters: int = 1) -> None:
-        host, _, ports = option.removeprefix(VHCI).rpartition(":")
-        self._experimental = experimental
-        self.controllers = [VirtualController(host, int(port)) for port in ports.split(",")[:adapters]]
-        self._bluetoothd: subprocess.Popen[bytes] | None = None
+    def __init__(self, machine: BluetoothMachine, experimental: bool = True, hci_ports: tuple[int, ...] = ()) -> None:
+        """hci_ports: controllers of further adapters, which hear another world than ours."""
+        self.machine = machine
+        self._options = ["--experimental"] if experimental else []
+        self._ports = hci_ports
+        self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for controller in self.controllers:
-            controller.plug()
+        world = await self._stack.enter_async_context(VirtualWorld())
+        self._ports = (world.port, *self._ports)
+        self._stack.push_async_callback(self._end)
+        for number in range(len(self._ports)):
+            await self._plug(number)
         await self.start_service()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.kill_service()
-        for controller in self.controllers:
-            controller.pull()
+        await self._stack.aclose()
+
+    async def _end(self) -> None:
+        await self.kill_service()
+        for number in range(len(self._ports)):
+            await self._do("pull", number)
+
+    async def _do(self, *command: object) -> str:
+        """While the controllers' side, in this event loop, answers the kernel."""
+        return await asyncio.to_thread(self.machine.do, *map(str, command))
+
+    async def _plug(self, number: int) -> None:
+        await self._do("plug", number, self._ports[number])
 
     def settings(self) -> list[dict[str, Any]]:
         # Whatever their numbers are: the kernel gives one away again only when nobody holds it any more.
-        return [{"kind": "bleak"} for _ in self.controllers]
+        return [{"kind": "bleak"} for _ in self._ports]
 
     async def pull(self) -> None:
-        self.controllers[0].pull()
+        await self._do("pull", 0)
 
     async def plug(self) -> None:
-        self.controllers[0].plug()
+        await self._plug(0)
 
-    def kill_service(self) -> None:
+    async def set_deaf(self, deaf: bool) -> None:
+        """Whether the controller keeps to itself what it hears."""
+        await self._do("deaf" if deaf else "hearing", 0)
+
+    async def block(self) -> None:
+        """rfkill, by software."""
+        await self._do("block")
+
+    async def kill_service(self) -> None:
         """bluetoothd dies."""
-        process, self._bluetoothd = self._bluetoothd, None
-        if process is not None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        await self._do("kill")
 
     async def start_service(self) -> None:
         """bluetoothd starts; returns when it has its adapters."""
-        from taghub.radio.bluez import BlueZError, connected
-
-        self._bluetoothd = _bluetoothd(self._experimental)
+        await self._do("start", *self._options)
         async with asyncio.timeout(START_S), connected() as bluez:
             while True:
                 with contextlib.suppress(BlueZError):
-                    if sum(adapter.powered for adapter in await bluez.adapters()) == len(self.controllers):
+                    if sum(adapter.powered for adapter in await bluez.adapters()) == len(self._ports):
                         return
                 await asyncio.sleep(0.1)
 
-
-def _bluetoothd(experimental: bool) -> subprocess.Popen[bytes]:
-    path = next(path for path in BLUETOOTHD if os.access(path, os.X_OK))
-    command = [path, "--nodetach", *(["--experimental"] if experimental else [])]
-    with Path(os.environ.get("TMPDIR", "/tmp"), "bluetoothd.log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log)
-
-
-def bench_of(option: str | None) -> RadioBench:
-    """The bench that --radio asks for."""
-    if option is None:
-        return BumbleBench()
-    return VhciBench(option) if option.startswith(VHCI) else RadioBench(option)
+    def log(self) -> str:
+        return self.machine.log()

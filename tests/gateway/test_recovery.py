@@ -150,6 +150,22 @@ def test_adapter_that_is_gone_is_waited_for_and_counted_once() -> None:
     assert run.machine.counts["absences"] == 2
 
 
+def test_first_failure_after_an_absence_brings_a_power_cycle() -> None:
+    run = Run()
+    run.on(OPENED, OURS, GONE, BACK)
+    assert run.fail() == (POWER_CYCLE, 1)
+    assert run.fail() == (POWER_CYCLE, 2)
+    assert run.fail() == (RESTART, 4)
+    run.on(OPENED)
+    run.wait(STABLE_S)
+    run.on(GONE, BACK)
+    assert run.fail() == (POWER_CYCLE, 1)
+    run.on(OPENED)
+    run.wait(STABLE_S)
+    run.on(OURS)
+    assert run.fail() == (RESTART, 1)
+
+
 def test_adapter_that_goes_away_in_a_step_is_the_steps_own_doing() -> None:
     run = Run()
     run.on(FAILED)
@@ -284,8 +300,23 @@ def test_event_that_means_nothing_in_a_state_changes_nothing(event: str) -> None
             assert run.machine.due_s == due_s
 
 
+def test_silence_counts_from_when_the_scan_runs() -> None:
+    for filtered in (False, True):
+        run = Run(filtered)
+        state = run.machine.state
+        assert run.wait(SILENCE_S * 3) == state  # a slow machine takes its time to open it
+        run.on(OPENED)
+        assert run.wait(SILENCE_S - 1) == state
+        assert run.wait(1) == (PROBING if filtered else PAUSED)
+        if filtered:
+            assert run.wait(PROBE_S * 3) == PROBING
+            run.on(OPENED)
+            assert run.wait(PROBE_S) == PAUSED
+
+
 def test_time_that_is_not_due_changes_nothing() -> None:
     run = Run()
+    run.on(OPENED)
     run.machine.tick(run.now_s + SILENCE_S - 1)
     assert run.machine.state == ACTIVE
     run.machine.tick(run.now_s + SILENCE_S)

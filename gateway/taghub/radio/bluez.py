@@ -142,7 +142,7 @@ class BlueZ:
             raise BlueZError(f"{member}: {error}") from None
         if reply is None or reply.message_type == MessageType.ERROR:
             name = (reply.error_name or "") if reply is not None else ""
-            detail = str(reply.body[0]) if reply is not None and reply.body else name
+            detail = (str(reply.body[0]) if reply is not None and reply.body else "") or name
             raise BlueZError(f"{member}: {detail}", name)
         return list(reply.body)
 

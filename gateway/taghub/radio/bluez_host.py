@@ -16,6 +16,7 @@ from taghub.radio.recovery import BACK, FAILED, GONE, POWER_CYCLE, USB_RESET
 from taghub.settings import BleakSettings
 
 POWER_OFF_S = 0.5  # long enough for a controller to notice
+POWER_ON_TRIES, POWER_ON_PAUSE_S = 20, 0.25
 WATCH_RETRY_S = 2.0
 MANUFACTURER_DATA = AdvertisementDataType.MANUFACTURER_SPECIFIC_DATA
 
@@ -130,4 +131,16 @@ async def _power_cycle(bluez: BlueZ, name: str) -> None:
         _logger.debug("%s: %s", name, error)
     if blocked(name):
         unblock(name)
-    await bluez.set_powered(name, True)
+    await _switch_on(bluez, name)
+
+
+async def _switch_on(bluez: BlueZ, name: str) -> None:
+    """bluetoothd switches an adapter on by itself when a block is lifted, and says Busy to others meanwhile."""
+    for _ in range(POWER_ON_TRIES):
+        try:
+            return await bluez.set_powered(name, True)
+        except BlueZError as error:
+            if not error.name.endswith(".Busy"):
+                raise
+        await asyncio.sleep(POWER_ON_PAUSE_S)
+    raise BlueZError(f"{name} is not switched on: bluetoothd is busy with it")

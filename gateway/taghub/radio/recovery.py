@@ -1,7 +1,8 @@
 """What a radio that dies or falls silent needs next: one state machine, written as a table. Pure: `now_s` comes in.
 
-Whoever drives it does what `activity` says, and tells `on` what came of it. It never ends, and never asks for two
-things without a pause between them: a broken adapter costs a try every few seconds, and ever rarer resets.
+Whoever drives it does what `activity` says, and tells `on` what came of it: of a scan that it begins OPENED, FAILED or
+another trouble, within a time of its own. It never ends, and never asks for two things without a pause between them: a
+broken adapter costs a try every few seconds, and ever rarer resets.
 """
 
 from typing import NamedTuple
@@ -67,7 +68,9 @@ ABSENT_POLL_S = 8.0  # D-Bus tells at once; this is for what it does not tell
 STABLE_S = 30.0  # a scan that lasted so long has recovered: its next failure is the first again
 
 STEP_AT = {2: POWER_CYCLE, 4: USB_RESET, 8: POWER_CYCLE, 16: USB_RESET}
-"""Which failure in a row brings more than a restart; after the last of them, each 32nd brings a power cycle."""
+"""Which failure in a row brings more than a restart; after the last of them, each 32nd brings a power cycle. Right
+after an absence the first one does: the kernel goes on with the scan of a bluetoothd that was killed, and refuses
+another."""
 
 
 class Row(NamedTuple):
@@ -168,6 +171,7 @@ class Recovery:
         self._failures = 0  # in a row
         self._alone_in_a_row = 0
         self._step_now = RESTART
+        self._open = False  # whether the scan that is going on has begun: until then its silence says nothing
         self._opened_s: float | None = None
         self._missing = False  # and counted as such
         self._retry_s: float | None = None  # from when on passive scanning is worth another try
@@ -193,8 +197,11 @@ class Recovery:
         row = TABLE[self.state].get(event)
         if row is None:
             return
+        activity = self.activity
         getattr(self, row.action)(now_s)
         before, self.state = self.state, self._home(now_s) if row.state == HOME else row.state
+        if self.activity != activity:
+            self._open = False
         if self.state != before or event in (OPENED, OURS, OTHERS):
             self._rearm(now_s)
 
@@ -213,6 +220,8 @@ class Recovery:
             return min(PAUSE_FIRST_S * (1 << min(self._failures - 1, 9)), PAUSE_LONGEST_S)
         if self.state == ABSENT:
             return ABSENT_POLL_S
+        if not self._open:
+            return None
         if self.state in (PROBING, PROBED):
             return PROBE_S
         if self.state == TRIAL:
@@ -230,6 +239,7 @@ class Recovery:
         pass
 
     def _opened(self, now_s: float) -> None:
+        self._open = True
         self._opened_s = now_s
         self._missing = False
 
@@ -249,6 +259,8 @@ class Recovery:
         self._failures += 1
 
     def _miss(self, now_s: float) -> None:
+        if self._opened_s is not None and now_s - self._opened_s >= STABLE_S:
+            self._failures = 0
         self._opened_s = None
         if not self._missing:
             self._missing = True
@@ -266,7 +278,8 @@ class Recovery:
 
     def _step(self, now_s: float) -> None:
         step = STEP_AT.get(self._failures, RESTART)
-        if self._failures > max(STEP_AT) and self._failures % 32 == 0:
+        after_absence = self._missing and self._failures == 1
+        if after_absence or (self._failures > max(STEP_AT) and self._failures % 32 == 0):
             step = POWER_CYCLE
         self._step_now = step if step in self._steps else RESTART
         if self._step_now == POWER_CYCLE:

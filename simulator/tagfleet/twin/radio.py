@@ -118,6 +118,13 @@ class GatewayController(Controller):  # type: ignore[misc]
 
     pending_le_connection: Any
 
+    def on_hci_reset_command(self, command: Any) -> Any:
+        """A reset ends a scan and an attempt to connect (Vol 4, Part E, 7.3.2); bumble leaves them as they are, and
+        refuses the parameters of the next scan."""
+        self.le_scan_enable = False
+        self.pending_le_connection = None
+        return super().on_hci_reset_command(command)
+
     def on_advertising_pdu(self, pdu: Any) -> None:
         pending = self.pending_le_connection
         if isinstance(pdu, _Unconnectable):
