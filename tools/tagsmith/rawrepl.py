@@ -132,10 +132,14 @@ def board_on(
     with claimed(device):
         port = _open(device, baud)
         try:
-            _enter(port, timeout_s, resets)
             board = Board(port)
+            _enter(port, timeout_s, resets)
             try:
-                board.run("free")
+                try:
+                    board.run("free")
+                except BoardError:  # one that was just told to restart does so now
+                    _enter(port, timeout_s, resets)
+                    board.run("free")
                 yield board
             except BoardError:  # nobody listens there
                 raise
