@@ -3,6 +3,7 @@
 import json as json_lines
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -73,10 +74,9 @@ def settings(
 ) -> None:
     """Seal new settings. Without --set: those that `inventory change` or `calibrate` has left due."""
     values = setting_values(setting)
-    tag_ids = [tag_id_of(text) for text in tag]
-    with Inventory(inventory) as stock, transaction(stock.connection):
-        expires_s = _expiry(stock, days)
-        rows = [mailbox.seal_settings(stock, tag_id, values, expires_s, why) for tag_id in tag_ids]
+    rows = _seal_each(
+        inventory, tag, days, lambda stock, one, expires_s: mailbox.seal_settings(stock, one, values, expires_s, why)
+    )
     _tell(rows, output, json)
 
 
@@ -89,10 +89,9 @@ def reboot(
     json: Json = False,
 ) -> None:
     """Seal a restart, which loses no sample."""
-    tag_ids = [tag_id_of(text) for text in tag]
-    with Inventory(inventory) as stock, transaction(stock.connection):
-        expires_s = _expiry(stock, days)
-        rows = [mailbox.seal(stock, tag_id, wire.REBOOT, b"", expires_s, why) for tag_id in tag_ids]
+    rows = _seal_each(
+        inventory, tag, days, lambda stock, one, expires_s: mailbox.seal(stock, one, wire.REBOOT, b"", expires_s, why)
+    )
     _tell(rows, output, json)
 
 
@@ -105,10 +104,9 @@ def rotate(
     json: Json = False,
 ) -> None:
     """Seal the next generation of keys. Give hubs the new keyring first: from now on `inventory export` has both."""
-    tag_ids = [tag_id_of(text) for text in tag]
-    with Inventory(inventory) as stock, transaction(stock.connection):
-        expires_s = _expiry(stock, days)
-        rows = [mailbox.seal_rotate(stock, tag_id, expires_s, why) for tag_id in tag_ids]
+    rows = _seal_each(
+        inventory, tag, days, lambda stock, one, expires_s: mailbox.seal_rotate(stock, one, expires_s, why)
+    )
     note("hubs need the keyring of now (`tagsmith inventory export`) before the tags hear of it")
     _tell(rows, output, json)
 
@@ -223,6 +221,16 @@ def _take(stock: Inventory, answer: Reply) -> Sealed | None:
     except BenchError as error:  # others may write on the topic
         note(error.sentence)
         return None
+
+
+def _seal_each(
+    inventory: Path, tags: list[str], days: int, seal: Callable[[Inventory, int, int], Sealed]
+) -> list[Sealed]:
+    """One command for each tag, or none at all. seal: from the inventory, the tag's id and when it expires."""
+    tag_ids = [tag_id_of(text) for text in tags]
+    with Inventory(inventory) as stock, transaction(stock.connection):
+        expires_s = _expiry(stock, days)
+        return [seal(stock, tag_id, expires_s) for tag_id in tag_ids]
 
 
 def _hub_id(text: str) -> int:
