@@ -1,10 +1,12 @@
 """What every test folder shares: free ports, programs that must exist, and the rule that CI skips nothing."""
 
+import contextlib
+import itertools
 import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,16 @@ settings.load_profile("tests")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+
+def _ports() -> Iterator[int]:
+    """Below those that Linux lends to outgoing connections, which could take one before its server starts; each
+    process begins elsewhere."""
+    first, count = 20_000, 12_000
+    start = os.getpid() * 100 % count
+    return itertools.cycle(first + (start + number) % count for number in range(count))
+
+
+_PORTS = _ports()
 
 # Folders whose tests take long first: whoever is done early takes the short ones of the rest.
 LONGEST_FIRST = ("end_to_end", "docs", "tools", "gateway", "simulator", "firmware", "protocol")
@@ -62,9 +74,11 @@ def free_port() -> Callable[[], int]:
     """A function that returns a TCP port nobody listens on, on 127.0.0.1."""
 
     def choose() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
+        while True:
+            port = next(_PORTS)
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
     return choose
 
