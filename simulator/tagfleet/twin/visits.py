@@ -12,6 +12,7 @@ from tagwire import gatt_ids
 from tagwire.command import EXPIRES_NEVER, Command, open_reply, platform_key, seal_command
 from tagwire.errors import DecodeError
 from tagwire.fields import TIME_HUB
+from tagwire.history import Record
 from tagwire.hubend import Absent, Established, Event, Finished, HubEnd, Received, Replied
 from tagwire.messages import COMMAND, HISTORY
 from tagwire.provision import Provision
@@ -29,8 +30,9 @@ class VisitingHub(Antenna):
     """One hub, which one twin reaches.
 
     orders: the platform's next command by its number, from 1 on, None for none; it is carried until the tag replies.
-    had: counters whose samples came, or of which the tag said that there are none. settled: what the tag was told is
-    settled. replied: status of each command. visits: sessions that ended with all said; faults: those that did not.
+    records: the samples that came. had: their counters, and those of which the tag said that there are none. settled:
+    what the tag was told is settled. replied: status of each command. visits: sessions that ended with all said;
+    faults: those that did not.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class VisitingHub(Antenna):
         self.radio = Nimble(self)
         self.had: Ranges = []
         self.settled: Ranges = []
-        self.records = 0
+        self.records: list[Record] = []
         self.replied: dict[int, int] = {}
         self.visits = 0
         self.faults: list[str] = []
@@ -131,7 +133,7 @@ class VisitingHub(Antenna):
                 self._awaited += 1
             self._carry(end)
         elif isinstance(event, Received):
-            self.records += len(event.records)
+            self.records += event.records
             self.had = union(self.had, normalized((record.counter, record.counter) for record in event.records))
         elif isinstance(event, Absent):
             self.had = union(self.had, event.ranges)
