@@ -1,11 +1,10 @@
 """What runs in the virtual machine of test_power_cut: a spool on a disk of its own, and a look at what is left of it.
 
-guest_spool.py write PATH DURABILITY     accept samples until the power goes; says which are committed
-guest_spool.py read PATH                 say what a hub would start with
+write PATH DURABILITY     accept samples until the power goes; says which are committed
+read PATH                 say what a hub would start with
 """
 
 import asyncio
-import sys
 from pathlib import Path
 
 from taghub.closed_batch import LANE_LIVE, ClosedBatch
@@ -55,8 +54,8 @@ def read(path: Path) -> None:
     print("sound", whole and not dropped and not loaded.note and not store.check(), flush=True)
 
 
-if __name__ == "__main__":
-    if sys.argv[1] == "write":
-        asyncio.run(write(Path(sys.argv[2]), sys.argv[3]))
+def main(word: str, path: str, *durability: str) -> None:
+    if word == "write":
+        asyncio.run(write(Path(path), *durability))
     else:
-        read(Path(sys.argv[2]))
+        read(Path(path))

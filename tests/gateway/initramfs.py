@@ -44,8 +44,9 @@ class Initramfs:
         for library in _LIBRARY.findall(linked.stdout):
             self.copy(library)
 
-    def copy_python(self, code: str, *arguments: str) -> list[str]:
-        """This interpreter, and all that `code` imports: the command that runs a script with `arguments` in it."""
+    def copy_python(self, code: str) -> list[str]:
+        """This interpreter, and all that `code` imports, in which `sys` is there: the command that runs it, without
+        its options."""
         listing = "; print(*(m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)), sep='\\n')"
         python = os.path.realpath(sys.executable)
         command = [python, "-I", "-S"]
@@ -59,7 +60,7 @@ class Initramfs:
             else:
                 self.copy(name)
                 self._copy_bytecode(name)
-        return [*command, *arguments]
+        return command
 
     def _copy_bytecode(self, source: str) -> None:
         """Where it was compiled here: an emulated processor takes its time for that."""

@@ -1,33 +1,44 @@
-"""A virtual machine with Debian's kernel and this machine's files: virtme-ng under qemu, emulated.
+"""Virtual machines with Debian's kernel and programs of this machine, under qemu, which emulates the processor.
 
-Nothing is installed but packages: the kernel's is unpacked under build/linux, not installed. See .ci/run.
+KVM is not needed. Nothing is installed but packages: the kernel's is unpacked under build/linux, not installed.
 """
 
-import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
+from initramfs import Initramfs
+
 INSTALL = (
-    "apt-get install qemu-system-x86 busybox-static kmod e2fsprogs and, in build/linux, "
-    "apt-get download linux-image-... (see .ci/run); pip install virtme-ng"
+    "apt-get install qemu-system-x86 busybox-static kmod and, in build/linux, "
+    "apt-get download linux-image-... (see .ci/run)"
 )
 KERNELS = Path(__file__).resolve().parents[2] / "build" / "linux"
-PROGRAMS = ("qemu-system-x86_64", "depmod", "busybox", "mkfs.ext4")
-MEMORY = "1200M"
+
+Machine = subprocess.Popen[str]
 
 _SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+_QEMU = "qemu-system-x86_64"
+_INIT = """#!/bin/busybox sh
+export PATH=/bin HOME=/run
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in {modules}; do insmod $module; done
+{script}
+poweroff -f
+"""
+# A panic ends the machine, since it may not reboot.
+_KERNEL_ARGUMENTS = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"
 
 
 def missing() -> str:
     """The line that installs what is not there; empty when all of it is."""
-    return "" if all(map(program, PROGRAMS)) and _virtme() and kernel() else INSTALL
+    return "" if program(_QEMU) and program("busybox") and kernel() else INSTALL
 
 
 def program(name: str) -> str | None:
@@ -41,25 +52,28 @@ def kernel() -> Path | None:
     return images[-1] if images else None
 
 
-def _virtme() -> str | None:
-    return shutil.which("virtme-run", path=f"{sysconfig.get_path('scripts')}:{_SYSTEM_PATH}")
+def pack(image: Initramfs, path: Path, modules: Sequence[str], script: str) -> None:
+    """Write an image that boots: it loads these modules of the kernel, runs the script as root, and ends.
 
-
-def start(script: str, share: Path, options: str = "") -> subprocess.Popen[str]:
-    """Run a shell script as root in a machine that sees this one's files, may write to the folder `share` alone, and
-    has no network. Its standard output is the machine's console. `end` it.
-
-    In the script, $MODULES is what modprobe -d needs. options: more of them for qemu, such as a disk.
+    The script has busybox's commands, and as "$@" what `start` is given. The machine's clock is right.
     """
-    image, virtme = kernel(), _virtme()
-    assert image is not None
-    assert virtme is not None
-    (share / "script.sh").write_text(f"export MODULES={KERNELS}\n{script}\n")
+    busybox = program("busybox")
+    assert busybox is not None
+    image.add("/bin/busybox", Path(busybox).read_bytes(), 0o755)
+    for folder in ("/proc", "/sys", "/dev", "/tmp", "/run"):
+        image.add_folder(folder)
+    loaded = image.copy_modules(KERNELS, modules)
+    image.add("/init", _INIT.format(modules=" ".join(loaded), script=script).encode(), 0o755)
+    image.pack(path)
+
+
+def start(image: Path, options: Sequence[str] = (), arguments: Sequence[str] = (), memory: str = "400M") -> Machine:
+    """Boot an image; options: more of them for qemu, such as a disk. Its standard output is the machine's console."""
     command = [
-        *(sys.executable, virtme, "--kimg", str(image), "--mods", "auto", "--memory", MEMORY, "--cpus", "2"),
-        *("--force-9p", "--disable-kvm", "--disable-microvm", f"--rwdir={share}"),
-        *("--script-sh", f"sh {share}/script.sh"),
-        *(["--qemu-opts", *options.split()] if options else []),
+        *(program(_QEMU) or _QEMU, "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"),
+        *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", memory),
+        *("-kernel", str(kernel()), "-initrd", str(image)),
+        *("-append", f"{_KERNEL_ARGUMENTS} -- {' '.join(arguments)}", *options),
     ]
     return subprocess.Popen(
         command,
@@ -68,16 +82,13 @@ def start(script: str, share: Path, options: str = "") -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=os.environ | {"PATH": _SYSTEM_PATH},
-        start_new_session=True,  # qemu is a child of it, and ends with its group
     )
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(machine: Machine) -> None:
     """At once, as when the power goes."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    machine.kill()
+    machine.wait()
 
 
 def quoted(arguments: Sequence[str]) -> str:
