@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tagfleet.scenario.faults import BrokerOutage, ClockError, DeadZone, Fault, HubReboot
+from tagfleet.scenario.faults import (
+    BrokenSensor,
+    BrokerOutage,
+    ClockError,
+    ClonedTags,
+    CoolerFailure,
+    DeadZone,
+    DyingBatteries,
+    Fault,
+    HubReboot,
+    ReplayAttack,
+)
 from tagfleet.scenario.quantities import duration_text, numbers
 
 CUT, SILENCE, JOIN, CRASH, START, CLOCK, BROKER_STOP, BROKER_KILL, BROKER_START = (
@@ -54,13 +65,29 @@ def actions(faults: Sequence[Fault], hubs: int) -> list[Action]:
                 found.append(Action(fault.end_s, START, chosen, 0, f"power back: {who}"))
             case ClockError():
                 skew_us = round(fault.step * 1e6)
-                text = f"clock wrong by {duration_text(fault.step)}: {who}"
+                text = f"clock {duration_text(abs(fault.step))} {'slow' if fault.step < 0 else 'fast'}: {who}"
                 found.append(Action(fault.at, CLOCK, chosen, skew_us, text))
                 found.append(Action(fault.end_s, CLOCK, chosen, 0, f"clock right again: {who}"))
             case _:
-                text = f"{fault.kind.replace('_', ' ')} begins"
-                found.append(Action(fault.at, "", (), 0, text))
+                found.append(Action(fault.at, "", (), 0, f"{_of_tags(fault, who)}, for {duration_text(fault.lasts)}"))
     return sorted(found, key=lambda action: action.moment_s)
+
+
+def _of_tags(fault: BrokenSensor | CoolerFailure | ClonedTags | DyingBatteries | ReplayAttack, who: str) -> str:
+    """What goes wrong around hubs, for people; nobody has to act."""
+    match fault:
+        case BrokenSensor(symptom="offset"):
+            return f"sensors wrong by {fault.offset_c:+g} degrees: {100 * fault.tags:g} % of the tags"
+        case BrokenSensor():
+            return f"sensors {fault.symptom}: {100 * fault.tags:g} % of the tags"
+        case CoolerFailure():
+            return f"coolers fail: where {who} {'is' if who == 'the hub' else 'are'}"
+        case DyingBatteries():
+            return f"batteries run down and end: {100 * fault.tags:g} % of the tags"
+        case ClonedTags():
+            return f"clones of {100 * fault.tags:g} % of the tags"
+        case ReplayAttack():
+            return f"recordings sent again, {fault.per_s:g} a second: beside {who}"
 
 
 ENDS_OF_OUTAGES = (JOIN, START, BROKER_START)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tagfleet.ledger import Histogram
 from tagfleet.targets import HubFigures
@@ -65,3 +66,13 @@ class RunFigures:
     def bytes_per_sample(self) -> float | None:
         """Payload bytes of the batches, over the samples in them; None before the first."""
         return self.batch_bytes / self.batch_samples if self.batch_samples else None
+
+
+class RunView(Protocol):
+    """Where a run is shown."""
+
+    def show(self, figures: RunFigures) -> None:
+        """The figures of now."""
+
+    def say(self, text: str) -> None:
+        """One line for the person who waits."""

@@ -11,6 +11,7 @@ from tagfleet.output import tell, writing
 from tagfleet.run_screen import line, screen
 
 LINE_INTERVAL_S = 5.0
+FIRST_LINE_S = 1.0  # somebody may be waiting to see that it runs
 
 
 class ScreenView:
@@ -38,11 +39,11 @@ class ScreenView:
 
 
 class LinesView:
-    """A line every five seconds, and one for each event; to stderr when stdout is a script's."""
+    """A line after a second, then every five, and one for each event; to stderr when stdout is a script's."""
 
     def __init__(self, to_stderr: bool = False) -> None:
         self._stream = sys.stderr if to_stderr else sys.stdout
-        self._next_s = LINE_INTERVAL_S
+        self._next_s = FIRST_LINE_S
         self._phase = ""
 
     def __enter__(self) -> Self:

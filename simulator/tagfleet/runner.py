@@ -6,23 +6,22 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from tagfleet.broker import Broker, BrokerFailed, choose
+from tagfleet.conclusion import Ran, conclude
 from tagfleet.fault_schedule import Action
-from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures
+from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures, RunView
 from tagfleet.hci_flock import HciFlock
 from tagfleet.identity import FIRST_TWIN_ID
 from tagfleet.ledger import Ledger, LedgerFull
-from tagfleet.machine import allow_many_files, peak_memory_bytes
+from tagfleet.machine import allow_many_files
 from tagfleet.oracle import NonceReuse
 from tagfleet.outages import Outages
 from tagfleet.pace import Pace
-from tagfleet.result import Result, judge_schedule
+from tagfleet.result import Result
 from tagfleet.run_consumer import RunConsumer
 from tagfleet.scenario import Scenario
 from tagfleet.scenario.quantities import duration_text
-from tagfleet.slo import Check, Measured, checks
 from tagfleet.stage import Cast, build, target_of, traffic_of
 from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.targets import Target, TargetFailed
@@ -46,16 +45,6 @@ AFTERMATH_S = 0.4  # a duplicate comes after its sample
 SETTLED_S = 4.0  # nothing more has come for so long
 TAIL_S = 1.0  # of the run's own time: bursts that have begun
 HOPELESS_LAGS = 15  # so many times the allowed lag: no use in going on
-
-
-class RunView(Protocol):
-    """Where a run is shown."""
-
-    def show(self, figures: RunFigures) -> None:
-        """The figures of now."""
-
-    def say(self, text: str) -> None:
-        """One line for the person who waits."""
 
 
 class Run:
@@ -366,7 +355,7 @@ class Run:
         figures.reports = self._traffic.reports
         figures.made, figures.reported = ledger.made_count, ledger.reported_count
         figures.accepted, figures.acknowledged = ledger.accepted_count, ledger.acknowledged_count
-        figures.duplicates, figures.wrong = sum(ledger.duplicates), ledger.wrong_count
+        figures.duplicates, figures.wrong = sum(ledger.duplicates), ledger.comparison.wrong_count
         figures.latency = ledger.latency
         figures.lag_s, figures.slipped_s = self._pace.worst_lag_s, self._pace.slipped_s
         figures.of_hubs = self._target.figures()
@@ -377,47 +366,32 @@ class Run:
         view.show(self.figures)
 
     def _result(self, failure: str, hub_cpu: float | None, notes: Sequence[str], view: RunView) -> Result:
-        figures = self.figures
+        figures, stopped = self.figures, self._stops > 0
         if not self._started_s:
             account = Ledger.for_tags([], 0).account()
-            result = Result(self.scenario, self._name, figures, account, failure=failure or "it did not start")
-            result.stopped = self._stops > 0
-            return result
-        ledger = self._cast.ledger
+            failure = failure or "it did not start"
+            return Result(self.scenario, self._name, figures, account, failure=failure, stopped=stopped)
         self._refresh(time.monotonic())
-        account = ledger.account()
-        result = Result(self.scenario, self._name, figures, account, failure=failure, stopped=self._stops > 0)
-        result.recovery_s = self._outages.recovery_s
-        delivered_s = (ledger.last_arrival_us - self._began_us) / 1e6
-        result.took_s = max(self._ended_s - self._started_s, delivered_s, 1e-3)
-        result.rate_per_s = ledger.arrived_count / result.took_s
-        result.hub_cpu = hub_cpu
-        result.peak_rss_bytes = peak_memory_bytes()
-        judge_schedule(result, self._pace)
-        measured = Measured(account, ledger.latency, result.rate_per_s, hub_cpu, result.recovery_s)
-        result.checks = [*result.checks, *checks(self.scenario.slo, measured)]
-        if not account.delivered:
-            result.checks.insert(0, Check("delivered", False, "no sample was delivered"))
-        result.twins = ledger.delivered_of([twin.tag_id for twin in self._cast.twins])
-        result.checks += [
-            Check(f"twin {tag_id}", delivered > 0, f"{delivered} of {made} samples delivered")
-            for tag_id, (made, delivered) in result.twins.items()
-        ]
-        if self._crew is not None:
-            said = "; ".join(self._crew.unequal) or "twins and flock write the same bytes"
-            result.checks.append(Check("twins_write_the_flocks_bytes", not self._crew.unequal, said))
-            result.notes += self._crew.notes()
-        result.notes += notes
-        if figures.undecodable:
-            result.checks.append(Check("decodable", False, f"{figures.undecodable} publishes could not be decoded"))
-        if self._subscriber.dropped:
-            result.void = (
-                result.void or f"this run's own subscriber was too slow for {self._subscriber.dropped} publishes"
+        result = conclude(
+            Ran(
+                self.scenario,
+                self._name,
+                figures,
+                self._cast,
+                self._pace,
+                self._crew,
+                self._began_us,
+                self._ended_s - self._started_s,
+                self._outages.recovery_s,
+                hub_cpu,
+                self._subscriber.dropped,
             )
-        result.log = self._log
-        ledger.save({"name": self._name, "hubs": [hub_name(hub) for hub in range(self.scenario.hubs.count)]})
-        figures.phase = ENDED
-        view.show(figures)
+        )
+        result.failure, result.stopped, result.log = failure, stopped, self._log
+        result.notes += notes
+        hubs = [hub_name(hub) for hub in range(self.scenario.hubs.count)]
+        self._cast.ledger.save({"name": self._name, "hubs": hubs})
+        self._phase(ENDED, view)
         return result
 
 

@@ -95,7 +95,7 @@ def traffic_of(scenario: Scenario, cast: Cast, start_us: int, traced: bool) -> T
         settings = section.settings(scenario.tags.interval)
         air: Air | PlainAir = Air(settings, cast.world, cast.hub_of_place)
         longest_s = duty_of(scenario.tags.settings, scenario.tags.interval).longest_interval_s
-        cast.ledger.repeated_s = longest_s * settings.burst_repeats / (1 + settings.burst_repeats)
+        cast.ledger.comparison.repeated_s = longest_s * settings.burst_repeats / (1 + settings.burst_repeats)
     else:
         plain = RadioSettings(
             burst_events=section.burst_events,

@@ -28,7 +28,7 @@ RUN = (sys.executable, "-m", "tagfleet", "run")
 SHARED_MACHINE_S = 100  # a bound for hanging, not for speed
 SCENARIO: dict[str, Any] = {
     "title": "a test",
-    "run": {"duration": "6 s", "drain": "20 s", "lag_max": "60 s"},  # this machine may be busy with other tests
+    "run": {"duration": "4 s", "drain": "20 s", "lag_max": "60 s"},  # this machine may be busy with other tests
     "tags": {"count": 100, "interval": "2 s"},
     "hubs": {"count": 3},
     "air": {"model": "plain"},
@@ -71,7 +71,7 @@ def test_run_delivers_what_its_hubs_heard(tmp_path: Path, target: str) -> None:
     assert result.exit_code == 0, (result.failure, result.checks)
     assert_accounted_for(result)
     assert result.account.lost == 0
-    assert result.account.made == pytest.approx(300, abs=30)
+    assert result.account.made == pytest.approx(200, abs=30)
     assert result.account.made == result.account.delivered + result.account.unheard
     if target == "batches":  # no radio, but some tag may lie by the road
         assert result.account.unheard <= 12
@@ -96,19 +96,19 @@ def test_run_as_fast_as_it_can_and_with_the_full_air(tmp_path: Path) -> None:
 def test_faults_of_every_kind_are_told_apart(tmp_path: Path, mosquitto: None) -> None:
     result = run(
         tmp_path,
-        run={"duration": "14 s"},
+        run={"duration": "10 s"},
         hubs={"count": 4},
         slo={"recovery": "60 s", "lost": "50 %", "wrong": "50 %"},
         fault=[
-            {"kind": "dead_zone", "hubs": 1, "at": "1 s", "lasts": "3 s"},
-            {"kind": "broker_outage", "at": "5 s", "lasts": "2 s"},
-            {"kind": "hub_reboot", "hubs": 2, "at": "8 s", "lasts": "2 s"},
-            {"kind": "clock_error", "hubs": 3, "at": "8 s", "lasts": "4 s", "step": "-2 h"},
-            {"kind": "replay_attack", "at": "1 s", "lasts": "12 s", "per_s": 20},
-            {"kind": "cloned_tags", "tags": "20 %", "at": "1 s", "lasts": "12 s"},
-            {"kind": "dying_batteries", "tags": "20 %", "at": "4 s", "lasts": "8 s"},
-            {"kind": "broken_sensor", "tags": "20 %", "at": "1 s", "lasts": "12 s", "symptom": "offset"},
-            {"kind": "broken_sensor", "tags": "20 %", "at": "1 s", "lasts": "12 s"},
+            {"kind": "dead_zone", "hubs": 1, "at": "1 s", "lasts": "2 s"},
+            {"kind": "broker_outage", "at": "4 s", "lasts": "1 s"},
+            {"kind": "hub_reboot", "hubs": 2, "at": "6 s", "lasts": "2 s"},
+            {"kind": "clock_error", "hubs": 3, "at": "6 s", "lasts": "3 s", "step": "-2 h"},
+            {"kind": "replay_attack", "at": "1 s", "lasts": "8 s", "per_s": 20},
+            {"kind": "cloned_tags", "tags": "20 %", "at": "1 s", "lasts": "8 s"},
+            {"kind": "dying_batteries", "tags": "20 %", "at": "3 s", "lasts": "6 s"},
+            {"kind": "broken_sensor", "tags": "20 %", "at": "1 s", "lasts": "8 s", "symptom": "offset"},
+            {"kind": "broken_sensor", "tags": "20 %", "at": "1 s", "lasts": "8 s"},
         ],
     )
     assert result.exit_code == 0, (result.failure, result.void, result.checks)
@@ -131,7 +131,7 @@ def test_broker_that_dies_for_good_ends_the_run_with_its_account(
     result = run(
         tmp_path,
         run={"duration": "10 min"},
-        fault=[{"kind": "broker_outage", "at": "4 s", "how": "kill"}],
+        fault=[{"kind": "broker_outage", "at": "2 s", "how": "kill"}],
         broker={"start": "mosquitto"},
     )
     assert result.exit_code == BROKEN
@@ -146,7 +146,7 @@ def test_broker_that_loses_what_it_has_acknowledged_is_found_out(tmp_path: Path)
     """The embedded broker forgets everything when it stops; what waits in it for the consumer is gone."""
     result = run(
         tmp_path,
-        run={"duration": "8 s", "drain": "5 s"},
+        run={"duration": "6 s", "drain": "3 s"},
         hubs={"count": 3, "batch_age": "100 ms"},
         broker={"start": "embedded"},
         fault=[{"kind": "broker_outage", "at": "3 s", "lasts": "1 s"}],
@@ -155,7 +155,7 @@ def test_broker_that_loses_what_it_has_acknowledged_is_found_out(tmp_path: Path)
     assert not result.failure
     counts = result.account.verdict.counts
     assert counts["broker"] == result.account.lost  # nobody else lost anything
-    assert counts["delivered"] > 100
+    assert counts["delivered"] > 80
 
 
 def test_generator_that_falls_behind_voids_the_run(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_twins_among_the_flock_say_what_flock_tags_would(tmp_path: Path) -> None
         pytest.skip("no MicroPython interpreter for this platform")
     result = run(
         tmp_path,
-        run={"duration": "12 s"},
+        run={"duration": "9 s"},
         tags={"count": 60, "interval": "2 s", "twins": 3},
         hubs={"count": 2, "target": "taghub"},
         slo={"lost": "5 %"},
@@ -242,7 +242,7 @@ def _values(rows: "np.ndarray[Any, np.dtype[np.void]]") -> dict[str, "np.ndarray
 
 def test_tags_over_real_hci_reach_the_consumer(tmp_path: Path) -> None:
     result = run(
-        tmp_path, run={"duration": "5 s"}, tags={"count": 10, "interval": "1 s"}, hubs={"count": 1, "target": "hci"}
+        tmp_path, run={"duration": "4 s"}, tags={"count": 10, "interval": "1 s"}, hubs={"count": 1, "target": "hci"}
     )
     assert result.exit_code == 0, (result.failure, result.checks)
     assert_accounted_for(result)
@@ -268,7 +268,7 @@ def test_ctrl_c_gives_the_report_of_what_ran(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=SHARED_MACHINE_S)
     report = json.loads(out)
     assert report["stopped"]
-    assert report["made"] == sum(report["classes"].values()) > 100
+    assert report["made"] == sum(report["classes"].values()) > 20
     assert process.returncode == report["exit_code"] == 0, err
     suite = ElementTree.parse(tmp_path / "report.xml").getroot()[0]
     assert int(suite.get("tests", "0")) == len(suite.findall("testcase")) > 4

@@ -13,22 +13,21 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
 
-from tagfleet.fidelity import wrong_fields
 from tagfleet.ledger import classes
-from tagfleet.ledger.account import EXAMPLES, Account, counted, identity, pieces
+from tagfleet.ledger.account import EXAMPLES, Account, counted, pieces
+from tagfleet.ledger.comparison import Comparison
 from tagfleet.ledger.duplicates import Duplicates, FurtherHubs, Senders
 from tagfleet.ledger.latency import Histogram
 from tagfleet.ledger.rows import Rows, Tags, write_head
-from tagfleet.ledger.values import narrowed, truth_of
+from tagfleet.ledger.values import narrowed
 from tagfleet.world.noise import Ints
-from tagwire.bulk import NOT_AVAILABLE, ReadingColumns
+from tagwire.bulk import ReadingColumns
 from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
 
 _EARLY_MAX = 10_000
 _STRANGERS_MAX = 10_000
 _AHEAD = 1_024  # sequences beyond the room there is, that something may be heard of before it is made
 
-_TIMES = ("time_s", "time_quality")
 _STATE_OF_EVENT = {
     HEARD: classes.HEARD,
     ACCEPTED: classes.HEARD | classes.ACCEPTED,
@@ -65,11 +64,8 @@ class Ledger:
         self.acknowledged_count = 0
         self.arrived_count = 0  # samples, each once
         self.last_arrival_us = 0  # Unix microseconds, of a sample's first arrival
-        self.wrong_count = 0
-        self.repeated_s = 0.0
-        """How long a sample is advertised again, and may first be heard: where its tag did not know the time, the time
-        that it was then given may be late by so much."""
         self._rows = Rows(tags, depth, folder)
+        self.comparison = Comparison(self._rows, start_us)
         self._folder = folder
         self._start_us, self._start_real_us = start_us, start_real_us
         self._start_s = start_us // 1_000_000
@@ -77,11 +73,9 @@ class Ledger:
         self._arrived_of_reported = 0
         self._early: dict[int, list[tuple[int, ...]]] = {}  # what arrived before it was made, to be compared then
         self._early_left = _EARLY_MAX
-        self._clones: dict[int, tuple[int, ...]] = {}
         self._reporters = FurtherHubs()
         self._senders = Senders()
         self._strangers: set[tuple[int, int]] = set()
-        self._wrong_examples: list[str] = []
 
     @property
     def tags(self) -> Tags:
@@ -134,20 +128,21 @@ class Ledger:
         if not new.all() or len(np.unique(index)) != len(index):
             for name, column in values.items():
                 differs |= rows[name][index] != column
-            self._spoil(index[differs], "made twice, with different values")
+            self.comparison.spoil(index[differs], "made twice, with different values")
         self.made_count += len(np.unique(first)) if differs.any() else len(first)
         for row in index.tolist() if self._early else ():
             for early in self._early.pop(row, ()):
                 self._early_left += 1
-                self._compare(np.array([row]), ReadingColumns(*(np.array([v], np.int64) for v in early)), True)
+                self.comparison.compare(
+                    np.array([row]), ReadingColumns(*(np.array([v], np.int64) for v in early)), True
+                )
 
     def cloned(self, tag_ids: Ints, counters: Ints, readings: ReadingColumns) -> None:
         """A clone has sent these values under identities of genuine tags."""
         index, known = self._find(tag_ids, counters, grow=True)
         table = np.stack([np.asarray(column, np.int64) for column in readings], axis=1)
         for row, values in zip(index[known].tolist(), table[known].tolist(), strict=True):
-            if len(self._clones) < _EARLY_MAX:
-                self._clones[row] = tuple(values)
+            self.comparison.add_clone(row, values)
 
     def reported(
         self, tag_ids: Ints, counters: Ints, hubs: Ints | int, t_us: Ints | int, traced: bool = True, off: bool = False
@@ -249,16 +244,18 @@ class Ledger:
         self.latency.add((rows["arrived"][fresh][timed].astype(np.int64) - reported[timed]) / 10.0)
         made = rows["state"][index] & classes.MADE != 0
         if made.all():
-            self._compare(index, readings, certain_clock)
+            self.comparison.compare(index, readings, certain_clock)
             return
-        self._compare(index[made], ReadingColumns(*(np.asarray(column)[made] for column in readings)), certain_clock)
+        self.comparison.compare(
+            index[made], ReadingColumns(*(np.asarray(column)[made] for column in readings)), certain_clock
+        )
         for i in np.flatnonzero(~made).tolist():
             if self._early_left:
                 self._early_left -= 1
                 early = self._early.setdefault(int(index[i]), [])
                 early.append(tuple(int(column[i]) for column in readings))
             else:
-                self._spoil(index[i : i + 1], "not compared: too many arrived before they were made")
+                self.comparison.spoil(index[i : i + 1], "not compared: too many arrived before they were made")
 
     def waiting(self, tag_ids: ArrayLike, counters: ArrayLike) -> None:
         """These are in a hub's spool at the end."""
@@ -294,7 +291,7 @@ class Ledger:
         if tag_ids is not None:
             columns = np.flatnonzero(np.isin(self.tags.ids, np.array(list(tag_ids), np.int64)))
         total, examples = counted(rows.array, self._used, rows.tags, columns)
-        examples["wrong"] = self._wrong_examples or examples["wrong"]
+        examples["wrong"] = self.comparison.examples or examples["wrong"]
         if columns is not None:
             return Account(total, 0, 0, 0, Duplicates(), Histogram(), examples)
         total = total._replace(never_made=total.never_made + len(self._strangers))
@@ -332,7 +329,7 @@ class Ledger:
         np.save(self._folder / "ledger.reporters.npy", self._reporters.pairs())
         np.save(self._folder / "ledger.senders.npy", self._senders.hubs.pairs())
         times = {"start_us": self._start_us, "start_real_us": self._start_real_us}
-        write_head(self._folder, head | times | {"wrong": self._wrong_examples})
+        write_head(self._folder, head | times | {"wrong": self.comparison.examples})
 
     # What follows is how.
 
@@ -367,57 +364,7 @@ class Ledger:
         """Unix microseconds as the rows hold them: never 0."""
         return np.clip((np.asarray(t_us, np.int64) - self._start_real_us) // 100 + 1, 1, 0xFFFFFFFF)
 
-    def _compare(self, index: Index, delivered: ReadingColumns, certain_clock: bool) -> None:
-        rows = self._rows.array[index]
-        truth = truth_of(rows, self._start_s)
-        made_us = rows["made_ms"].astype(np.int64) * 1000 + self._start_us
-        wrong = wrong_fields(truth, delivered, made_us, self.repeated_s)
-        differs = np.zeros(len(index), bool)
-        for name, mask in wrong.items():
-            if not mask.any():
-                continue
-            if name in _TIMES and not certain_clock:  # the batch says so: that is honest
-                self._rows.array["state"][index[mask]] |= classes.MISTIMED
-                continue
-            differs |= mask
-            expected = getattr(truth, name)
-            for i in np.flatnonzero(mask)[: max(0, EXAMPLES - len(self._wrong_examples))].tolist():
-                value = int(getattr(delivered, name)[i])
-                if int(index[i]) not in self._clones:
-                    self._say(int(index[i]), f"{name} is {_said(value)}, was {_said(int(expected[i]))}")
-        for i in np.flatnonzero(differs).tolist():
-            row = index[i : i + 1]
-            clone = self._clones.get(int(row[0]))
-            if clone is not None:
-                other = ReadingColumns(*(np.array([value]) for value in clone))
-                one = ReadingColumns(*(np.asarray(column)[i : i + 1] for column in delivered))
-                unlike = wrong_fields(other, one, made_us[i : i + 1], self.repeated_s)
-                if not any(mask.any() for name, mask in unlike.items() if certain_clock or name not in _TIMES):
-                    self._rows.array["state"][row] |= classes.CLONED
-                    continue
-            self._mark_wrong(row)
-
-    def _spoil(self, index: Index, why: str) -> None:
-        """Samples that are wrong, whatever still comes."""
-        for row in index.tolist():
-            self._say(row, why)
-        self._mark_wrong(index)
-
-    def _mark_wrong(self, index: Index) -> None:
-        state = self._rows.array["state"]
-        self.wrong_count += int((state[np.unique(index)] & classes.WRONG == 0).sum())
-        state[index] |= classes.WRONG
-
-    def _say(self, row: int, why: str) -> None:
-        if len(self._wrong_examples) < EXAMPLES:
-            tag, counter = identity(self.tags, row)
-            self._wrong_examples.append(f"tag {tag} counter {counter}: {why}")
-
     def _meet(self, tag_ids: Ints, counters: Ints, why: str) -> None:
         for sample in zip(tag_ids.tolist(), counters.tolist(), strict=True):
             if len(self._strangers) < _STRANGERS_MAX:
                 self._strangers.add(sample)
-
-
-def _said(value: int) -> str:
-    return "n/a" if value == NOT_AVAILABLE else str(value)

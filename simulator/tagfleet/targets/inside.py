@@ -166,8 +166,9 @@ class InsideTarget:
                     yield left_in_spool(hub, self._spool(hub))
 
     def notes(self) -> list[str]:
-        skews = [f"worker {number + 1}: {worker.skew}" for number, worker in enumerate(self._workers)]
-        return [f"clocks of workers beside this one's, corrected for: {'; '.join(skews)}"]
+        number, worst = max(enumerate(worker.skew for worker in self._workers), key=lambda one: abs(one[1].offset_us))
+        which = "the worker" if len(self._workers) == 1 else f"{len(self._workers)} workers, worker {number + 1} most"
+        return [f"clock of {which} beside this one's: {worst}; corrected for"]
 
     async def _command(self, command: dict[str, Any]) -> None:
         with _failures():
