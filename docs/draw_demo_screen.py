@@ -3,7 +3,6 @@
 import asyncio
 import io
 import re
-import time
 from pathlib import Path
 from typing import Self
 
@@ -36,7 +35,7 @@ class Picture:
     def show(self, progress: Progress) -> None:
         if progress.phase == RUNNING and progress.elapsed_s >= TAKEN_AT_S and not self.svg:
             console = Console(width=COLUMNS, height=ROWS, record=True, file=io.StringIO(), force_terminal=True)
-            console.print(screen(progress, time.time_ns() // 1000, console.options))
+            console.print(screen(progress, console.options))
             self.svg = console.export_svg(title="make demo", unique_id="demo")
 
 

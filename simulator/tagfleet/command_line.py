@@ -14,10 +14,12 @@ from tagfleet.commands.energy import energy
 from tagfleet.commands.run import run as run_scenario
 from tagfleet.commands.scenarios import explain, keyring, list_scenarios, locustfile, new
 from tagfleet.demo import Demo, DemoFailed, DemoSettings
+from tagfleet.live import line, screen
 from tagfleet.output import OutputLost, give_up, prepare, tell
+from tagfleet.progress import Progress
 from tagfleet.run_folder import FolderUnusable
 from tagfleet.summary import json_line, text
-from tagfleet.view import LineView, LiveView, View
+from tagfleet.view import LineView, LiveView, view_for
 
 SECONDS_MAX = 7 * 86_400
 
@@ -95,7 +97,7 @@ def demo(
         folder=None if folder is None else folder.resolve(),
         interpreter=interpreter,
     )
-    view: View = LiveView() if live and not json_only and sys.stdout.isatty() else LineView(to_stderr=json_only)
+    view = view_for(screen, line, live, json_only)
     try:
         raise typer.Exit(asyncio.run(_run(Demo(settings), view, json_only)))
     except FolderUnusable as error:
@@ -106,7 +108,7 @@ def demo(
         raise typer.Exit(1) from None
 
 
-async def _run(run: Demo, view: View, json_only: bool) -> int:
+async def _run(run: Demo, view: LiveView[Progress] | LineView[Progress], json_only: bool) -> int:
     # Warnings of the parts would run through the live screen; what a person must know is in the summary's notes.
     logging.basicConfig(handlers=[logging.NullHandler()])
     loop = asyncio.get_running_loop()

@@ -89,7 +89,7 @@ class Demo:
         """Make no more samples, and deliver what is on its way; called again: end at once."""
         self._stops += 1
 
-    async def run(self, view: View) -> None:
+    async def run(self, view: View[Progress]) -> None:
         """The run from set-up to the last delivery. Raises DemoFailed, FolderUnusable, and the view's OutputLost."""
         with run_folder(self._settings.folder) as folder:
             try:
@@ -97,11 +97,11 @@ class Demo:
             except (HubFailed, AirLost, SubscriberFailed, NonceReuse, UnknownSeal, LedgerFull, OSError) as error:
                 raise DemoFailed(str(error)) from error
             finally:
-                self.progress.update(self._ledger, self.progress.elapsed_s)
+                self.progress.update(self._ledger, self.progress.elapsed_s, time.time_ns() // 1000)
         self.progress.phase = ENDED
         view.show(self.progress)
 
-    async def _run_onfree_port(self, folder: Path, view: View) -> None:
+    async def _run_onfree_port(self, folder: Path, view: View[Progress]) -> None:
         for attempt in range(_PORT_ATTEMPTS):
             try:
                 with contextlib.suppress(_Stopped), _ungrouped():
@@ -112,7 +112,7 @@ class Demo:
                 if last or error.exit_code != _PORT_TAKEN or self.progress.phase != STARTING:
                     raise
 
-    async def _run_once(self, folder: Path, view: View) -> None:
+    async def _run_once(self, folder: Path, view: View[Progress]) -> None:
         settings, progress = self._settings, self.progress
         view.show(progress)
         twins = twin_provisions(settings.seed, FIRST_TWIN_ID, len(progress.twin_ids or []), settings.interval_s)

@@ -2,13 +2,12 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tagfleet.ledger import Histogram
+from tagfleet.rate import Rate
 from tagfleet.targets import HubFigures
 
 STARTING, RUNNING, DELIVERING, COUNTING, ENDED = "starting", "running", "delivering", "counting", "ended"
-_RATE_WINDOW_S = 5.0
 EVENTS_SHOWN = 6
 
 
@@ -45,34 +44,19 @@ class RunFigures:
     latency: Histogram = field(default_factory=Histogram)
     of_hubs: HubFigures = field(default_factory=HubFigures)
     events: deque[str] = field(default_factory=lambda: deque(maxlen=EVENTS_SHOWN))
-    _history: deque[tuple[float, int]] = field(default_factory=deque)
+    _rate: Rate = field(default_factory=Rate)
 
     def tell(self, elapsed_s: float, delivered: int) -> None:
         """So many were delivered by then."""
         self.elapsed_s, self.delivered = elapsed_s, delivered
-        self._history.append((elapsed_s, delivered))
-        while self._history and self._history[0][0] < elapsed_s - _RATE_WINDOW_S:
-            self._history.popleft()
+        self._rate.tell(elapsed_s, delivered)
 
     @property
     def delivered_per_s(self) -> float:
         """Over the last five seconds."""
-        if len(self._history) < 2 or self._history[-1][0] <= self._history[0][0]:
-            return 0.0
-        (start_s, start), (end_s, end) = self._history[0], self._history[-1]
-        return (end - start) / (end_s - start_s)
+        return self._rate.per_s
 
     @property
     def bytes_per_sample(self) -> float | None:
         """Payload bytes of the batches, over the samples in them; None before the first."""
         return self.batch_bytes / self.batch_samples if self.batch_samples else None
-
-
-class RunView(Protocol):
-    """Where a run is shown."""
-
-    def show(self, figures: RunFigures) -> None:
-        """The figures of now."""
-
-    def say(self, text: str) -> None:
-        """One line for the person who waits."""

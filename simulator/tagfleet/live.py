@@ -16,14 +16,14 @@ _READINGS_MIN = 3
 _PHASES = {STARTING: "starting", DELIVERING: "no new samples; waiting for the last ones"}
 
 
-def screen(progress: Progress, now_us: int, options: ConsoleOptions) -> RenderableType:
+def screen(progress: Progress, options: ConsoleOptions) -> RenderableType:
     """The whole screen, for a console with these options, at most as high as it."""
     width = options.max_width
     wide = width >= _PATH_WIDTH
     pairs = _pairs(progress) if wide else [*_stage_pairs(progress), *_pairs(progress)]
     columns = min(3, max(1, width // _PAIR_WIDTH))
     frame_rows = (5 if wide else 2) + -(-len(pairs) // columns) + 3  # refusals, header, and the cursor's row
-    readings = reading_table(progress, now_us, max(_READINGS_MIN, options.size.height - frame_rows), width)
+    readings = reading_table(progress, progress.now_us, max(_READINGS_MIN, options.size.height - frame_rows), width)
     path = _path(progress, ">" if options.ascii_only else "→") if wide else _narrow_path(progress)
     return Group(path, _figures(pairs, columns), _refused(progress), readings)
 

@@ -38,7 +38,7 @@ class Pipeline:
     hub: HubProcess
     trace: TraceTail
     consumer: Consumer
-    view: View
+    view: View[Progress]
     links: FlockLinks
     _started_s: float = field(default_factory=time.monotonic)
     _last_tick_s: float = field(default_factory=time.monotonic)
@@ -90,5 +90,5 @@ class Pipeline:
 
     def _show(self) -> None:
         self.progress.reports = self.transmitter.reports
-        self.progress.update(self.ledger, time.monotonic() - self._started_s)
+        self.progress.update(self.ledger, time.monotonic() - self._started_s, time.time_ns() // 1000)
         self.view.show(self.progress)

@@ -1,14 +1,13 @@
 """What a run shows of itself: the one home of the figures that the live view and the summary read. Pure."""
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tagfleet.ledger import Account, Ledger
+from tagfleet.rate import Rate
 from tagwire.fields import Reading
 
 STARTING, RUNNING, DELIVERING, ENDED = "starting", "running", "delivering", "ended"
-_RATE_WINDOW_S = 5.0
 
 
 class Latest(NamedTuple):
@@ -30,6 +29,7 @@ class Progress:
     twins_note: str = ""
     phase: str = STARTING
     elapsed_s: float = 0.0
+    now_us: int = 0  # Unix microseconds of the last update
     reports: int = 0
     batches: int = 0
     batch_bytes: int = 0
@@ -44,27 +44,22 @@ class Progress:
     pending: int = 0
     worst_lag_s: float = 0.0
     notes: list[str] = field(default_factory=list)
-    _history: deque[tuple[float, int]] = field(default_factory=deque)
+    _rate: Rate = field(default_factory=Rate)
 
-    def update(self, ledger: Ledger, elapsed_s: float) -> None:
-        """Take the sums of the ledger at `elapsed_s` seconds after set-up."""
-        self.elapsed_s = elapsed_s
+    def update(self, ledger: Ledger, elapsed_s: float, now_us: int) -> None:
+        """Take the sums of the ledger at `elapsed_s` seconds after set-up, which is `now_us` in Unix microseconds."""
+        self.elapsed_s, self.now_us = elapsed_s, now_us
         self.account = ledger.account()
         self.pending = ledger.pending
         if self.twin_ids is not None:
             self.twins = ledger.account(self.twin_ids)
             self.silent_twins = [tag_id for tag_id in self.twin_ids if not ledger.account([tag_id]).delivered]
-        self._history.append((elapsed_s, self.account.delivered))
-        while self._history and self._history[0][0] < elapsed_s - _RATE_WINDOW_S:
-            self._history.popleft()
+        self._rate.tell(elapsed_s, self.account.delivered)
 
     @property
     def delivered_per_s(self) -> float:
         """Over the last five seconds."""
-        if len(self._history) < 2 or self._history[-1][0] <= self._history[0][0]:
-            return 0.0
-        (start_s, start), (end_s, end) = self._history[0], self._history[-1]
-        return (end - start) / (end_s - start_s)
+        return self._rate.per_s
 
     @property
     def bytes_per_sample(self) -> float | None:

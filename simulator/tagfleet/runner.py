@@ -10,7 +10,7 @@ from pathlib import Path
 from tagfleet.broker import Broker, BrokerFailed, choose
 from tagfleet.conclusion import Ran, conclude
 from tagfleet.fault_schedule import Action
-from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures, RunView
+from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures
 from tagfleet.hci_flock import HciFlock
 from tagfleet.identity import FIRST_TWIN_ID
 from tagfleet.ledger import Ledger, LedgerFull
@@ -30,6 +30,7 @@ from tagfleet.traffic import DirectTraffic, Step, Traffic
 from tagfleet.twin import interpreter_available
 from tagfleet.twin.counters import UnknownSeal
 from tagfleet.twins import TwinCrew, twin_provisions
+from tagfleet.view import View
 from tagwire.provision import Provision
 
 TICK_S = 0.025
@@ -84,7 +85,7 @@ class Run:
         """Make no more samples."""
         self._stops += 1
 
-    async def run(self, view: RunView) -> Result:
+    async def run(self, view: View[RunFigures]) -> Result:
         """Raises nothing that a part of the run may fail with: that is the result's `failure`."""
         failure = ""
         hub_cpu: float | None = None
@@ -112,7 +113,7 @@ class Run:
 
     # Set-up.
 
-    async def _set_up(self, stack: contextlib.AsyncExitStack, view: RunView) -> None:
+    async def _set_up(self, stack: contextlib.AsyncExitStack, view: View[RunFigures]) -> None:
         scenario, folder = self.scenario, self._folder
         allow_many_files()
         view.show(self.figures)
@@ -165,7 +166,7 @@ class Run:
 
     # The run.
 
-    async def _make(self, view: RunView) -> None:
+    async def _make(self, view: View[RunFigures]) -> None:
         scenario = self.scenario
         self._started_s, self._began_us = time.monotonic(), time.time_ns() // 1000
         self._cast.ledger.begin(self._began_us)
@@ -223,7 +224,7 @@ class Run:
             )
         self._consumer.take_all(self._subscriber.take())
 
-    async def _look(self, moment_s: float, view: RunView) -> bool:
+    async def _look(self, moment_s: float, view: View[RunFigures]) -> bool:
         """Show how it goes, now and then. True when there is no use in going on."""
         now_s = time.monotonic()
         if now_s < self._shown_s + SHOW_S:
@@ -242,7 +243,7 @@ class Run:
                 raise BrokerFailed(f"the broker has been away for {away_s:.0f} s: the run ends here")
         return self._pace.worst_lag_s > HOPELESS_LAGS * self.scenario.run.lag_max
 
-    async def _wait_for_consumer(self, view: RunView) -> None:
+    async def _wait_for_consumer(self, view: View[RunFigures]) -> None:
         """Without a schedule nothing but this bounds what is on its way."""
         ledger = self._cast.ledger
         while not self._stops and not self._outages.going_on:
@@ -253,7 +254,7 @@ class Run:
             self._collect()
             await self._look(self.figures.moment_s, view)
 
-    async def _act(self, action: Action, view: RunView) -> None:
+    async def _act(self, action: Action, view: View[RunFigures]) -> None:
         started_s = time.monotonic()
         text = f"{duration_text(action.moment_s)}: {action.text}"
         self._note(text)
@@ -280,14 +281,14 @@ class Run:
 
     # The end.
 
-    async def _deliver(self, view: RunView) -> None:
+    async def _deliver(self, view: View[RunFigures]) -> None:
         """Let bursts end, close batches, and wait until nothing more comes."""
         self._ended_s = time.monotonic()
         self._phase(DELIVERING, view)
         if self._crew is not None:
             await self._crew.stop()
         moment_s, end_s = self.figures.moment_s, self.figures.moment_s + TAIL_S
-        while moment_s < end_s and self._stops < 2:
+        while moment_s < end_s and self._traffic.waiting and self._stops < 2:
             step_s = 0.1 if self._pace.free else min(TICK_S * self.scenario.run.time, 0.2)
             moment_s = min(moment_s + step_s, end_s)
             if (wait_s := self._pace.wait_s(moment_s, time.monotonic())) > 0:
@@ -298,7 +299,7 @@ class Run:
         await self._target.flush()
         await self._settle(view)
 
-    async def _settle(self, view: RunView) -> None:
+    async def _settle(self, view: View[RunFigures]) -> None:
         ledger, drain_s = self._cast.ledger, self.scenario.run.drain
         started_s = changed_s = time.monotonic()
         arrived = -1
@@ -361,11 +362,11 @@ class Run:
         figures.of_hubs = self._target.figures()
         figures.tell(now_s - self._started_s, ledger.arrived_count)
 
-    def _phase(self, phase: str, view: RunView) -> None:
+    def _phase(self, phase: str, view: View[RunFigures]) -> None:
         self.figures.phase = phase
         view.show(self.figures)
 
-    def _result(self, failure: str, hub_cpu: float | None, notes: Sequence[str], view: RunView) -> Result:
+    def _result(self, failure: str, hub_cpu: float | None, notes: Sequence[str], view: View[RunFigures]) -> Result:
         figures, stopped = self.figures, self._stops > 0
         if not self._started_s:
             account = Ledger.for_tags([], 0).account()

