@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch, dated
 from taghub.sample_columns import Fetched, history_columns, live_columns
 from taghub.sample_rows import NO_ROWS, Rows, are_alarms, joined
 from tagwire import fields
@@ -27,6 +27,7 @@ class Batcher:
         self._open_samples = 0
         self._alarms = NO_ROWS
         self._guessed = NO_ROWS
+        self._restored = 0  # how many of the open samples, from the first on, an earlier run has stamped
         self._history: list[Fetched] = []
         self._due_s = 0.0
         self._history_due_s = 0.0
@@ -56,10 +57,13 @@ class Batcher:
             self._open.append(samples)
             self._open_samples += len(samples)
 
-    def add_guessed(self, samples: Rows, now_s: float) -> None:
-        """Samples whose times are guesses, before any other: they have batches of their own, and say 'estimated'."""
-        self._guessed = samples
+    def add_restored(self, guessed: Rows, known: Rows, now_s: float) -> None:
+        """Samples of an earlier run, before any other. Where times are guesses, they have batches of their own, and say
+        'estimated'; where they are known, they are no more moved by a clock that is set in this run."""
+        self._guessed = guessed
         self._due_s = now_s + self._max_age_s
+        self.add(known, now_s)
+        self._restored = self._open_samples
 
     def add_history(self, samples: Sequence[Fetched], now_s: float) -> None:
         """Put samples of the backlog into an open batch of their own, which goes to another topic. Alarms among them
@@ -69,10 +73,12 @@ class Batcher:
         self._history += samples
 
     def shift(self, step_us: int) -> None:
-        """The clock that stamped the open samples was wrong by so much."""
+        """The clock that stamped the open samples was wrong by so much. What an earlier run has stamped rightly stays,
+        and so do guesses that were made by it."""
         self._open = [joined([NO_ROWS, *self._open])]
-        self._open[0]["t_us"] += step_us
-        self._guessed["t_us"] += step_us
+        self._open[0]["t_us"][self._restored :] += step_us
+        if not self._restored:
+            self._guessed["t_us"] += step_us
         self._history = [sample._replace(t_us=sample.t_us + step_us) for sample in self._history]
 
     def next_sequence(self) -> int:
@@ -94,7 +100,8 @@ class Batcher:
         def close_one(lane: int, values: dict[str, Int64s]) -> int:
             """Its size. Raises EncodeError where there are too many samples for a publish."""
             payload = encode_batch(header._replace(sequence=self._next_sequence, columns=values))
-            closed.append(ClosedBatch(self.next_sequence(), lane, created_s, len(values["tag"]), payload))
+            closed_s = dated(created_s, clock)
+            closed.append(ClosedBatch(self.next_sequence(), lane, closed_s, len(values["tag"]), payload))
             return len(payload)
 
         clock_known = clock != fields.TIME_UNKNOWN
@@ -114,6 +121,7 @@ class Batcher:
                 size = close_one(LANE_LIVE, live_columns(samples[: self._full], clock_known))
             rest = samples[self._full :]
             self._open, self._open_samples = [rest] * bool(len(rest)), len(rest)
+            self._restored = max(0, self._restored - closed[-1].samples)
             self._learn(closed[-1].samples, size)
         while self._history and (close or len(self._history) >= self._history_full or now_s >= self._history_due_s):
             fetched, self._history = self._history[: self._history_full], self._history[self._history_full :]

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from taghub.batcher import Batcher
 from taghub.clock import Clock
-from taghub.closed_batch import LANE_ALARM, LANE_EVENT, LANE_REPLY, ClosedBatch, key_columns, sample_keys
+from taghub.closed_batch import LANE_ALARM, LANE_EVENT, LANE_REPLY, ClosedBatch, dated, key_columns, sample_keys
 from taghub.courier.courier import Courier
 from taghub.heard import Heard, HeardRun, connectable
 from taghub.intake import ACCEPTED as OUTCOME_ACCEPTED
@@ -70,9 +70,8 @@ class Hub:
         guessed, others = loaded.open[:0], loaded.open
         if settings.clock.source == "system":
             now_us = None if self._clock_quality == TIME_UNKNOWN else clock.unix_us()
-            guessed, others = with_guessed_times(loaded.open, now_us)
-        self._batcher.add_guessed(guessed, clock.age_s())
-        self._batcher.add(others, clock.age_s())
+            guessed, others = with_guessed_times(loaded.open, now_us, loaded.certain)
+        self._batcher.add_restored(guessed, others, clock.age_s())
         self.spool = Spool(store, loaded, self, UNSAVED_BYTES_MAX)
         pacer = Pacer(settings.mqtt.max_bytes_per_s if settings.mqtt is not None else 0)
         self._sender = Sender(self.spool, pacer, self._batcher.next_sequence)
@@ -119,8 +118,8 @@ class Hub:
 
     def reply(self, payload: bytes) -> None:
         """An answer to the platform."""
-        now_s = self._clock.unix_us() // 1_000_000
-        self.spool.add([ClosedBatch(self._batcher.next_sequence(), LANE_REPLY, now_s, 0, payload)])
+        closed_s = dated(self._clock.unix_us() // 1_000_000, self._clock_quality)
+        self.spool.add([ClosedBatch(self._batcher.next_sequence(), LANE_REPLY, closed_s, 0, payload)])
         self.send()
 
     def order_arrived(self, payload: bytes) -> None:
@@ -166,8 +165,9 @@ class Hub:
         known = self._clock_quality != TIME_UNKNOWN
         batch = Batch(self._settings.id, 0, now_s, self._clock_quality, None, live_columns(alarms, known))
         payloads = [encode_event(batch.hub, sample) for sample in samples_of(batch)]
+        closed_s = dated(now_s, self._clock_quality)
         self.spool.add(
-            [ClosedBatch(self._batcher.next_sequence(), LANE_EVENT, now_s, 0, payload) for payload in payloads]
+            [ClosedBatch(self._batcher.next_sequence(), LANE_EVENT, closed_s, 0, payload) for payload in payloads]
         )
         self._counts["events"] += len(payloads)
         self.send()
@@ -205,6 +205,7 @@ class Hub:
             _logger.warning("the clock was set by %.1f s: %d open samples follow", step_us / 1e6, self.open_samples)
             self._batcher.shift(step_us)
             self._inventory.presence.shift(step_us)
+            self._close_due(close=True)  # the spool's journal has the old stamps: a crash would bring them back
         if before != self._clock_quality:
             _logger.info("the clock is %s", CLOCK_WORDS[self._clock_quality])
 

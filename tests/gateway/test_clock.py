@@ -12,6 +12,7 @@ from waiting import wait_until
 from taghub import clock as module
 from taghub.batcher import Batcher
 from taghub.clock import SystemClock
+from taghub.closed_batch import UNDATED
 from taghub.intake import Accepted
 from taghub.restamp import with_guessed_times
 from taghub.sample_rows import rows_of
@@ -119,16 +120,23 @@ def test_samples_of_an_unknown_time_leave_as_estimated_or_corrected() -> None:
     assert (corrected.heard_s, corrected.reading.motion) == (NOW_S, MOTION_STILL)
 
 
+@pytest.mark.parametrize(("clock", "date_s"), [(TIME_UNKNOWN, UNDATED), (TIME_ESTIMATED, UNDATED), (TIME_HUB, NOW_S)])
+def test_batch_has_a_date_only_from_a_synchronised_clock(clock: int, date_s: int) -> None:
+    batcher = Batcher("hub-1", 60.0, 100, 1)
+    batcher.add(rows_of([Accepted(7, 1, encode_body(reading(time_s=NOW_S)), NOW_US, -60, False, 0)]), 0.0)
+    (closed,) = batcher.take_due(0.0, NOW_S, clock, None, close=True)
+    assert (closed.created_s, decode_batch(closed.payload).created_s) == (date_s, NOW_S)
+
+
 @pytest.mark.parametrize("after", [True, False])
 def test_samples_of_an_earlier_run_without_a_clock_leave_with_guessed_times(after: bool) -> None:
     """The hub was killed with them in its journal; they are estimated, whatever is known by now."""
     body = encode_body(reading(time_s=NOW_S))
     stamps_us = [5_000_000, 65_000_000] + [NOW_US] * after
     open_samples = rows_of(Accepted(7, i, body, t_us, -60, False, 0) for i, t_us in enumerate(stamps_us))
-    guessed, others = with_guessed_times(open_samples, NOW_US)
+    guessed, others = with_guessed_times(open_samples, NOW_US, certain=True)
     batcher = Batcher("hub-1", 60.0, 100, 1)
-    batcher.add_guessed(guessed, 0.0)
-    batcher.add(others, 0.0)
+    batcher.add_restored(guessed, others, 0.0)
     assert (batcher.open_samples, batcher.due_s) == (len(stamps_us), 60.0)
     batches = [decode_batch(closed.payload) for closed in batcher.take_due(60.0, NOW_S, TIME_HUB, None)]
     delivered = [sample for batch in batches for sample in samples(batch)]
@@ -136,7 +144,30 @@ def test_samples_of_an_earlier_run_without_a_clock_leave_with_guessed_times(afte
     assert [sample.heard_s for sample in delivered[:2]] == [NOW_S - 60, NOW_S]
     assert [sample.reading.time_quality for sample in delivered[:2]] == [TIME_ESTIMATED] * 2
     assert [sample.reading.time_quality for sample in delivered[2:]] == [TIME_GNSS] * after
-    assert with_guessed_times(open_samples[:2], None)[0]["t_us"].tolist() == stamps_us[:2]  # until the time is known
+    unplaced, _ = with_guessed_times(open_samples[:2], None, certain=True)
+    assert unplaced["t_us"].tolist() == stamps_us[:2]  # until the time is known
+
+
+def delivered_after_a_restart(certain: bool) -> list[tuple[int, int, int]]:
+    """(counter, heard_s, quality) of one sample that was open when the power went, and of one heard ten minutes later
+    by a clock that stood still meanwhile, and is then set."""
+    body = encode_body(reading(time_s=NOW_S))
+    before, after = (rows_of([Accepted(7, i, body, NOW_US + i, -60, False, 0)]) for i in range(2))
+    batcher = Batcher("hub-1", 60.0, 100, 1)
+    batcher.add_restored(*with_guessed_times(before, NOW_US, certain), 0.0)
+    batcher.add(after, 1.0)
+    batcher.shift(600_000_000)
+    closed = batcher.take_due(2.0, NOW_S + 601, TIME_HUB, None, close=True)
+    delivered = [sample for batch in closed for sample in samples(decode_batch(batch.payload))]
+    return [(sample.counter, sample.heard_s, sample.reading.time_quality) for sample in delivered]
+
+
+def test_clock_that_is_set_after_a_power_cut_leaves_what_was_stamped_before_it() -> None:
+    assert delivered_after_a_restart(certain=True) == [(0, NOW_S, TIME_GNSS), (1, NOW_S + 600, TIME_GNSS)]
+
+
+def test_samples_of_an_earlier_run_that_was_not_synchronised_are_estimated() -> None:
+    assert delivered_after_a_restart(certain=False) == [(0, NOW_S + 600, TIME_ESTIMATED), (1, NOW_S + 600, TIME_GNSS)]
 
 
 @pytest.mark.system

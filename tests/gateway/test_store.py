@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tags import NOW_S, NOW_US
 
-from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, UNDATED, ClosedBatch
 from taghub.intake import Accepted
 from taghub.sample_rows import NO_ROWS, rows_of
 from taghub.spool import Limits, Loaded, Store, StoreError
@@ -43,7 +43,8 @@ def opened(path: Path, limits: Limits = LIMITS) -> tuple[Store, Loaded]:
 
 
 def samples(store: Store, *counters: int, live_from: int = 0, live_batched: int = 0) -> None:
-    store.commit(Commit(rows_of([sample(counter) for counter in counters]), live_from, [], live_batched))
+    rows = rows_of([sample(counter) for counter in counters])
+    store.commit(Commit(rows, live_from, [], live_batched, now_s=NOW_S))
 
 
 def found(loaded: Loaded) -> Any:
@@ -89,7 +90,7 @@ def test_checkpoint_empties_the_journal_and_changes_nothing_else(path: Path) -> 
     store, _ = opened(path)
     for counter in range(1, 10):
         samples(store, counter, live_from=counter - 1)
-    store.commit(Commit(NO_ROWS, 9, [batch(1)], 8, checkpoint=True, epoch=77))
+    store.commit(Commit(NO_ROWS, 9, [batch(1)], 8, checkpoint=True, epoch=77, now_s=NOW_S))
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT count(*) FROM journal").fetchone() == (1,)
     store, loaded = opened(path)
@@ -138,6 +139,29 @@ def test_old_batches_go_when_the_time_is_known(path: Path) -> None:
     store.commit(Commit(NO_ROWS, 0, [batch(1, created_s=NOW_S - 3601), batch(2)], 0))
     assert stored(store) == [1, 2]
     assert batches(store, batch(3)) == [Dropped(1, 2, DROP_OLD)]
+
+
+def test_batches_closed_before_the_time_was_known_are_as_old_as_the_knowledge(path: Path) -> None:
+    """A truck starts without network and without a battery clock: its first hours must not go as decades old."""
+    store, _ = opened(path)
+    store.commit(Commit(NO_ROWS, 0, [batch(1, created_s=UNDATED), batch(2, created_s=UNDATED)], 0))
+    assert batches(store, batch(3)) == []
+    store.close()
+    store, _ = opened(path)
+    late_s = NOW_S + 3601
+    (dropped,) = store.commit(Commit(NO_ROWS, 0, [batch(4, created_s=late_s)], 0, held=(2,), now_s=late_s))[:1]
+    assert dropped == Dropped(1, 2, DROP_OLD)
+    store.commit(Commit(NO_ROWS, 0, [batch(5, created_s=UNDATED)], 0))  # after a start without the time
+    assert store.commit(Commit(NO_ROWS, 0, [batch(6, created_s=late_s)], 0, now_s=late_s)) == []
+    assert stored(store) == [2, 4, 5, 6]
+
+
+@pytest.mark.parametrize("now_s", [NOW_S, None])
+def test_start_knows_whether_the_last_run_knew_the_time(path: Path, now_s: int | None) -> None:
+    store, _ = opened(path)
+    store.commit(Commit(rows_of([sample(1)]), 0, [], 0, now_s=now_s))
+    store.close()
+    assert opened(path)[1].certain == (now_s is not None)
 
 
 def test_refused_batch_stays_in_the_file_counted_and_is_the_first_to_go(path: Path) -> None:

@@ -77,7 +77,8 @@ class Dropped(NamedTuple):
 
 class Loaded(NamedTuple):
     """What a hub starts from. last: the highest counter of each tag. open: live samples that are in no batch yet, in
-    order. note: what had to be repaired, for the log; empty where nothing. errands: of the courier."""
+    order. note: what had to be repaired, for the log; empty where nothing. errands: of the courier. certain: whether
+    the hub knew the time at the last commit."""
 
     last: dict[int, int]
     open: Rows
@@ -86,3 +87,4 @@ class Loaded(NamedTuple):
     epoch: int
     note: str = ""
     errands: Sequence[Row] = ()
+    certain: bool = True

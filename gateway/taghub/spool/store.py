@@ -16,6 +16,7 @@ from taghub.closed_batch import (
     LANE_BACKLOG,
     LANE_LIVE,
     LANE_POISON,
+    UNDATED,
     ClosedBatch,
     sample_keys,
 )
@@ -45,6 +46,8 @@ from tagwire.errors import DecodeError
 
 CHECKPOINT_SAMPLES = 50_000  # bounds what a start has to read: 1.5 MB
 CHECKPOINT_S = 300.0
+
+_DATED = "dated_s"  # in `meta`: when the time became known after the last batch that has no date; 0 until then
 
 # From the codes of sqlite3's errors; every other error of an open file leaves the file as it is.
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -232,8 +235,9 @@ class Store:
             batched = live_end - len(open_samples)
         self._since_checkpoint = CHECKPOINT_SAMPLES if rows else 0  # at the next commit
         next_sequence, epoch = meta.get("next_sequence", 0), meta.get("epoch", 0)
-        last = self._states.last()
-        return Loaded(last, open_samples, batched, next_sequence, epoch, errands=tuple(Row(*row) for row in errands))
+        last, certain = self._states.last(), bool(meta.get("certain", 1))
+        todo = tuple(Row(*row) for row in errands)
+        return Loaded(last, open_samples, batched, next_sequence, epoch, errands=todo, certain=certain)
 
     def _checkpoint(self, database: sqlite3.Connection, commit: Commit) -> None:
         """The state as of the last commit, so that the journal up to there is needed for open samples only."""
@@ -267,9 +271,12 @@ class Store:
             crc = zlib.crc32(batch.payload)
             if database.execute(schema.INSERT_BATCH, (*batch[:4], crc, batch.payload)).rowcount:
                 self._count(1, batch.samples, len(batch.payload))
+            if batch.created_s == UNDATED:
+                self._meta[_DATED] = 0
             self._meta["next_sequence"] = max(self._meta.get("next_sequence", 0), batch.sequence + 1)
         if commit.batches:
             self._meta["live_batched"] = commit.live_batched
+        self._meta["certain"] = int(commit.now_s is not None)
         dropped = [self._set_aside(database, sequence) for sequence in commit.refused]
         return dropped + self._make_room(database, commit)
 
@@ -278,6 +285,8 @@ class Store:
 
     def _make_room(self, database: sqlite3.Connection, commit: Commit) -> list[Dropped]:
         held, limits, dropped = _numbers(commit.held), self._limits, []
+        if commit.now_s is not None and not self._meta.get(_DATED):
+            self._meta[_DATED] = commit.now_s
         for lane in schema.LANES_BY_LOSS:
             while self._meta.get("bytes", 0) > limits.max_bytes:
                 row = database.execute(schema.ENDS_OF_LANE[limits.when_full].format(held), (lane,)).fetchone()
@@ -286,7 +295,10 @@ class Store:
                 dropped.append(self._drop(database, row[0], DROP_FULL))
             while commit.now_s is not None and commit.batches:
                 row = database.execute(schema.ENDS_OF_LANE["oldest"].format(held), (lane,)).fetchone()
-                if row is None or commit.now_s - row[1] <= limits.max_age_s:
+                if row is None:
+                    break
+                since_s = self._meta[_DATED] if row[1] == UNDATED else row[1]
+                if commit.now_s - since_s <= limits.max_age_s:
                     break
                 dropped.append(self._drop(database, row[0], DROP_OLD))
         return dropped
@@ -340,7 +352,7 @@ class Store:
         """What can be read of another file, row by row; a row whose checksum is wrong is none."""
         with self._transaction() as database:
             found: dict[str, int] = dict(readable_rows(old, "meta", "name", "value"))
-            kept = ("live_batched", "next_sequence", "epoch", *DROP_REASONS)
+            kept = ("live_batched", "next_sequence", "epoch", "certain", *DROP_REASONS)
             self._meta |= {name: found[name] for name in kept if isinstance(found.get(name), int)}
             for tag_id, floor, bitmap in readable_rows(old, "tag", "tag_id", "floor, bitmap"):
                 with contextlib.suppress(ValueError, TypeError, OverflowError):
