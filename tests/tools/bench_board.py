@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tagfleet.twin.board.ops import UNANSWERED
-from tagfleet.twin.bytecode import BOARD_FOLDER
+from tagfleet.twin.bytecode import board_modules
 from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.power import PowerSupply
-from tagfleet.twin.process import HEAP
+from tagfleet.twin.process import HEAP, START
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import HARD_RESET, PWRON_RESET, Halt, VirtualBoard
 from tagfleet.world.environment import Environment
@@ -151,12 +151,13 @@ class BenchBoard:
         attributes = termios.tcgetattr(near_end)
         attributes[3] |= termios.ISIG  # Ctrl-C interrupts, as the chip's console driver does
         termios.tcsetattr(near_end, termios.TCSANOW, attributes)
-        start = f"exec '{interpreter}' -X heapsize={HEAP} '{BOARD_FOLDER / 'start.py'}' {theirs.fileno()}"
+        start = f"exec '{interpreter}' -X heapsize={HEAP} {' '.join(START)} {theirs.fileno()}"
         terminal = os.ttyname(near_end)
         self._process = subprocess.Popen(
             # A session leader that opens a terminal gets it as its own, and with it Ctrl-C.
             ["sh", "-c", f"{start} <{terminal} >{terminal} 2>&1"],
-            env={**os.environ, "MICROPYPATH": str(BOARD_FOLDER), "MICROPYINSPECT": "1", "TERM": "dumb"},
+            cwd=board_modules(),
+            env={**os.environ, "MICROPYPATH": ".frozen", "MICROPYINSPECT": "1", "TERM": "dumb"},
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
         )

@@ -20,8 +20,10 @@ def report():
     except OSError:
         about["firmware"] = False
     try:
+        # No more than it holds: a read makes room for what it is asked for, and a heap may have none in one piece.
+        size = min(os.stat("provision.json")[6], 4097)
         with open("provision.json", "rb") as file:
-            data = file.read(4097)
+            data = file.read(size)
     except OSError:
         data = b""
     if data:
