@@ -20,13 +20,14 @@ from typing import Any
 import gevent
 from locust import User, constant, events, task
 from locust.exception import StopUser
-from locust.runners import WorkerRunner
+from locust.runners import MasterRunner, WorkerRunner
 
 from tagfleet.ledger.classes import LOST
 
 DONE = "tagfleet_shard_done"
 LATENCY_STEP_MS = 1  # Locust's own
 END_S = 4.0  # workers report every three seconds; the last figures come after the last shard
+ALONE_END_S = 2.0  # without workers, it is the CSV files that are written each second
 _numbers = itertools.count()
 
 
@@ -103,6 +104,8 @@ def _count_shards(environment: Any, runner: Any, **_: Any) -> None:
         left.discard(msg.data["shard"])
         environment.process_exit_code = max(environment.process_exit_code, msg.data["exit_code"])
         if not left:
-            gevent.spawn_later(END_S, environment.runner.quit)
+            gevent.spawn_later(
+                END_S if isinstance(environment.runner, MasterRunner) else ALONE_END_S, environment.runner.quit
+            )
 
     runner.register_message(DONE, done)

@@ -51,7 +51,7 @@ def test_locust_runs_shards_and_has_their_figures(tmp_path: Path, program: Calla
         "TAGFLEET_SCENARIO": "first",
         "TAGFLEET_SHARDS": "2",
         "TAGFLEET_FOLDER": str(tmp_path),
-        "TAGFLEET_OPTIONS": "--duration '4 s' --tags 60 --set 'fault=[]' --set 'tags.interval=\"2 s\"'",
+        "TAGFLEET_OPTIONS": "--duration '3 s' --tags 80 --set 'fault=[]' --set 'tags.interval=\"2 s\"'",
     }
     command = [sys.executable, "-m", "locust", "-f", str(_locustfile()), "--headless", "-u", "2", "-r", "2"]
     done = subprocess.run(
