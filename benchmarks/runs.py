@@ -78,6 +78,17 @@ def figures(runs: int) -> Iterator[Figure]:
         peers,
         dict.fromkeys(peers, 50.0),
     )
+    straight = [_run(minutes=120, tags=20_000, interval_s=60, target="batches", batch_age_s=60) for _ in range(rounds)]
+    yield Figure(
+        "fleet_broker_samples_per_s",
+        "/s",
+        "higher",
+        None,
+        [one["rate_per_s"] for one in straight],
+        "the same without hubs, as when only a broker is under test, which is all that the peers do",
+        peers,
+        dict.fromkeys(peers, 50.0),
+    )
     long = [_run(minutes=120, tags=100_000, interval_s=300, target="inside", batch_age_s=60) for _ in range(rounds)]
     yield Figure(
         "time_compression",

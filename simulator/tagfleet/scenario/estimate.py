@@ -11,13 +11,13 @@ from tagfleet.targets.inside import workers_for
 
 BASE_MB = 150.0  # Python, numpy, the parts of a run
 WORKER_MB = 75.0
-TAG_BYTES = 260  # world, flock, keys
-UNSEALED_TAG_BYTES = 200
+TAG_BYTES = 310  # world, flock, keys
+UNSEALED_TAG_BYTES = 250
 HUB_TAG_BYTES = 2_200  # what a hub's intake and spool keep of a tag
 HUB_MB = 1.2  # inside: threads, SQLite, MQTT client
 TAGHUB_MB = 65.0  # a process
 LEDGER_DEPTH = 3  # samples of a tag whose rows are in use at once; older ones are in the file
-SAMPLES_PER_S = {"inside": 40_000.0, "batches": 90_000.0, "taghub": 30_000.0, "air": 30_000.0, "hci": 200.0}
+SAMPLES_PER_S = {"inside": 60_000.0, "batches": 120_000.0, "taghub": 30_000.0, "air": 30_000.0, "hci": 200.0}
 """About what one 2-core machine makes and takes in, with a plain air; a third of it with the full one."""
 FULL_AIR_SHARE = 0.3
 

@@ -227,7 +227,8 @@ class Scenario(Section):
 
     @property
     def samples_per_tag(self) -> int:
-        """At most so many does a tag make: the interval jitters by 5 %, and the first comes at once."""
+        """At most so many does a tag make: the interval jitters by 5 %, and the first comes at once. Alarms make tags
+        hurry: then it may be more, and the ledger grows."""
         return int(self.run.duration / (0.95 * self.tags.interval)) + 2
 
     @property
