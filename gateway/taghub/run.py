@@ -16,7 +16,7 @@ from taghub.hub import Hub
 from taghub.position import position_source
 from taghub.radio import Radio, keep, make_radios
 from taghub.settings import MqttSettings, Settings
-from taghub.spool import Limits, Store, StoreError
+from taghub.spool import Limits, Store, StoreError, lock
 from taghub.status import OFFLINE, ONLINE, RadioStatus, will
 from taghub.topics import topics
 from taghub.trace_file import TraceFile
@@ -73,6 +73,8 @@ async def run(settings: Settings) -> None:
         position = position_source(settings.position)
         store = _store(settings, mqtt)
         try:
+            if settings.spool is not None:
+                stack.enter_context(lock(settings.spool.path))
             loaded = store.open()
         except StoreError as error:
             raise SpoolError(f"spool.path: {error}") from None

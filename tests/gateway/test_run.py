@@ -204,6 +204,24 @@ def test_port_that_is_taken_is_exit_5(tmp_path: Path, hub: HubProcess, broker_po
     wait_until(lambda: hub.traced(trace.ACKNOWLEDGED) == [(1, 1)], "the first hub still hears")
 
 
+def test_spool_that_another_hub_has_is_exit_7_and_killing_that_one_frees_it(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    spool = f'[spool]\npath = "{tmp_path}/spool.db"\n'
+    (tmp_path / "second").mkdir()
+    with HubProcess(tmp_path, [TAGS[0].entry()], f"[broker]\nport = {free_port()}\n{spool}") as first:
+        first.wait_listening()
+        second = HubProcess(tmp_path / "second", [TAGS[0].entry()], f"[broker]\nport = {free_port()}\n{spool}")
+        result = run_to_its_end(tmp_path, "run", str(second.settings))
+        assert result.returncode == 7
+        assert "spool.db: another taghub that runs has it" in last_line(result)
+        first.advertise(TAGS[0].advertisement(1))
+        wait_until(lambda: first.traced(trace.ACKNOWLEDGED) == [(1, 1)], "the first hub goes on")
+        first.end(signal.SIGKILL)
+    with second:
+        second.wait_listening()
+
+
 def test_radio_that_cannot_be_used_is_exit_6_unless_it_is_not_required(
     tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
