@@ -340,6 +340,17 @@ def test_inventory_whose_making_was_interrupted_says_so(tmp_path: Path) -> None:
         Inventory(tmp_path / "begun.db")
 
 
+def test_inventory_that_another_program_holds_is_said_as_such(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_MS", 50)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as browser:
+        browser.execute("BEGIN IMMEDIATE")
+        with pytest.raises(InventoryError, match="Another program holds"), Inventory(path) as inventory:
+            inventory.new_tag(ORDER)
+        browser.execute("ROLLBACK")
+    with Inventory(path) as inventory:
+        inventory.new_tag(ORDER)
+
+
 def test_full_disk_is_said_as_such_and_nothing_half_stays(path: Path) -> None:
     def fill() -> None:
         with Inventory(path) as inventory:

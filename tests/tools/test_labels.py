@@ -8,7 +8,7 @@ import zxingcpp
 from PIL import Image
 
 from tagsmith.identity import parse_id, readable_id
-from tagsmith.label import SHEETS, Label, pdf, png
+from tagsmith.label import SHEETS, Label, pdf, png, unprintable
 
 
 def scanned(image: Image.Image) -> list[int]:
@@ -20,6 +20,15 @@ def test_png_is_read_by_a_scanner(tag_id: int) -> None:
     image = Image.open(io.BytesIO(png(Label(tag_id, "Behälter 7, a long name that must shrink"))))
     assert scanned(image.convert("L")) == [tag_id]
     assert image.size == (591, 295)  # 50 mm by 25 mm at 300 dots per inch
+
+
+def test_png_has_every_letter_that_is_not_told_to_be_missing() -> None:
+    letters = bytes(range(33, 256)).decode("cp1252", errors="ignore")
+    printable = "".join(letter for letter in letters if letter.isprintable())
+    assert len(printable) > 200
+    assert unprintable(printable) == ""
+    box = png(Label(1, "\uffff"))
+    assert [letter for letter in printable if png(Label(1, letter)) == box] == []
 
 
 @pytest.mark.parametrize("name", SHEETS)

@@ -49,6 +49,8 @@ class Inventory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.connection.close()
+        if isinstance(error, sqlite3.Error) and store.is_busy(error):
+            raise store.busy(self.path) from error
         if isinstance(error, sqlite3.Error):
             raise InventoryError(
                 f"{self.path} could not be used: {error}.", "free disk space, or the last backup"

@@ -136,18 +136,19 @@ class Batch:
 
         Raises InventoryError when there is no such line, or it is ready or waits already.
         """
-        jobs = {job.line: job for job in self.jobs()}
-        job = jobs.get(line)
-        if job is None or job.tag_id is None or job.state == READY:
-            raise InventoryError(
-                f"Line {line} of batch {self.name} is not bound to a board that is missing.", "`tagsmith batch show`"
+        with store.transaction(self._connection):  # a batch that runs may finish the line in this moment
+            job = {job.line: job for job in self.jobs()}.get(line)
+            if job is None or job.tag_id is None or job.state == READY:
+                raise InventoryError(
+                    f"Line {line} of batch {self.name} is not bound to a board that is missing.",
+                    "`tagsmith batch show`",
+                )
+            self._inventory.revoke(job.tag_id, f"batch {self.name}, line {line}: {why}")
+            self._connection.execute(
+                "UPDATE job SET state = ?, tag_id = NULL, chip = NULL, result = ?, changed_s = ? "
+                "WHERE (batch, line) = (?, ?)",
+                (WAITING, f"tag {job.tag_id} given up", self._now_s(), self.name, line),
             )
-        self._inventory.revoke(job.tag_id, f"batch {self.name}, line {line}: {why}")
-        self._connection.execute(
-            "UPDATE job SET state = ?, tag_id = NULL, chip = NULL, result = ?, changed_s = ? "
-            "WHERE (batch, line) = (?, ?)",
-            (WAITING, f"tag {job.tag_id} given up", self._now_s(), self.name, line),
-        )
 
     def is_done(self) -> bool:
         """Whether every line is ready."""

@@ -6,6 +6,7 @@ correction Q (a quarter may be dirt) it is the smallest code there is, 21 module
 
 import io
 from collections.abc import Sequence
+from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 from tagsmith.identity import readable_id
@@ -100,12 +101,14 @@ def png(label: Label, size_mm: tuple[float, float] = (50.0, 25.0)) -> bytes:
     return out.getvalue()
 
 
-def _fitting_font(text: str, size: int, room: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
+def _fitting_font(text: str, size: int, room: int) -> "ImageFont.FreeTypeFont":
+    """Bitstream Vera, which reportlab brings: it has all of WinAnsi's letters, and Pillow's own font only ASCII's."""
     from PIL import ImageFont
 
-    font = ImageFont.load_default(size)
+    path = str(resources.files("reportlab") / "fonts" / "Vera.ttf")
+    font = ImageFont.truetype(path, size)
     width = font.getlength(text)
-    return font if width <= room else ImageFont.load_default(max(int(size * room / width), 6))
+    return font if width <= room else ImageFont.truetype(path, max(int(size * room / width), 6))
 
 
 def pdf(labels: Sequence[Label], sheet: Sheet, skip: int = 0) -> bytes:

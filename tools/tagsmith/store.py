@@ -187,7 +187,21 @@ def _remove(path: Path) -> None:
             path.with_name(path.name + ending).unlink()
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another program has held the file for longer than BUSY_TIMEOUT_MS."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def busy(path: Path) -> InventoryError:
+    """What is said then."""
+    return InventoryError(
+        f"Another program holds {path}.", "end it (another tagsmith, a database browser); then the same again"
+    )
+
+
 def _cannot_read(path: Path, error: sqlite3.Error) -> InventoryError:
+    if is_busy(error):
+        return busy(path)
     if "malformed" in str(error) or "not a database" in str(error):
         return InventoryError(
             f"{path} is damaged: {error}.", "move it away, then your last backup with `tagsmith inventory restore`"
