@@ -99,7 +99,7 @@ async def run(settings: Settings) -> None:
             return
         gc.freeze()  # looking at 10,000 tags again and again, for garbage, holds an alarm up for 20 ms
         try:
-            await _work(settings, hub, radios, position.run(), stopping)
+            await _work(settings, hub, radios, position.run(), writer, stopping)
         finally:
             await _deliver(hub, uplink, mqtt, durable=settings.spool is not None)
 
@@ -122,13 +122,20 @@ async def _end_spool(hub: Hub, writer: asyncio.Task[None]) -> None:
 
 
 async def _work(
-    settings: Settings, hub: Hub, radios: list[Radio], position: Coroutine[None, None, None], stopping: asyncio.Event
+    settings: Settings,
+    hub: Hub,
+    radios: list[Radio],
+    position: Coroutine[None, None, None],
+    writer: asyncio.Task[None],
+    stopping: asyncio.Event,
 ) -> None:
     """All of a hub's tasks, until it is asked to stop."""
     hub.radios = [RadioStatus(radio.name, False, radio.counts) for radio in radios]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(position, name="position")]
+            # A hub whose writer has died would hear and keep nothing: it ends too, and whoever runs it starts it anew.
+            tasks.append(group.create_task(_wait(writer), name="spool watch"))
             for index, radio in enumerate(radios):
                 tasks.append(group.create_task(_listen(hub, index, radio), name=f"radio {radio.name}"))
             tasks.append(group.create_task(_follow_clock(hub), name="clock"))
@@ -145,6 +152,10 @@ async def _work(
                 task.cancel()
     except* (PortError, RadioError) as failures:
         raise failures.exceptions[0] from None
+
+
+async def _wait(writer: asyncio.Task[None]) -> None:
+    await asyncio.shield(writer)
 
 
 async def _first_connection(hub: Hub, mqtt: MqttSettings, stopping: asyncio.Event) -> bool:

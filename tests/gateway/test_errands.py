@@ -1,5 +1,6 @@
 """What a hub owes its tags: the same answers as plain sets, bounded, and durable with what it is about."""
 
+import tracemalloc
 from pathlib import Path
 
 from hypothesis import given
@@ -47,6 +48,17 @@ def test_what_is_never_told_is_forgotten_and_counted() -> None:
     assert (errands.owed(7), errands.forgotten) == ([(OWED_WIDTH + 1, OWED_WIDTH + 1)], 3)
     errands.acknowledged([(7, 0xFFFFFFFF)])
     assert errands.owed(7) == [(0xFFFFFFFF, 0xFFFFFFFF)]
+
+
+def test_next_generation_does_not_take_the_memory_of_all_counters_between() -> None:
+    errands = Errands()
+    errands.acknowledged([(7, 1), (7, 2)])
+    tracemalloc.start()
+    errands.acknowledged([(7, 0xFF000000)])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 100_000
+    assert (errands.owed(7), errands.forgotten) == ([(0xFF000000, 0xFF000000)], 2)
 
 
 def test_history_before_the_first_sample_is_adopted_once() -> None:

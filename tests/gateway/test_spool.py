@@ -49,10 +49,11 @@ class StubbornStore(Store):
     """A disk that is full while `full` is set."""
 
     full = False
+    fault: Exception = StoreError("disk full")
 
     def commit(self, *args: Any) -> list[Dropped]:
         if self.full:
-            raise StoreError("disk full")
+            raise self.fault
         return super().commit(*args)
 
 
@@ -144,6 +145,40 @@ def test_full_disk_sends_from_memory_and_promises_nothing_until_there_is_room(ru
         await until(lambda: store.totals.batches == 1)
         made.acknowledged(2)
         await until(lambda: made.all_delivered)
+
+    run(scenario)
+
+
+def test_full_disk_does_not_keep_back_what_was_stored_before(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        count = 3 * READY_MAX
+        made.add([batch(sequence) for sequence in range(count)])
+        await until(lambda: store.totals.batches == count)
+        store.full = True
+        made.add([batch(count)])
+        await until(lambda: made.failing != "")
+        order: list[int] = []
+        while len(order) < count + 1:
+            for sequence in sent(made):
+                order.append(sequence)
+                made.acknowledged(sequence)
+            await asyncio.sleep(0.01)
+        assert sorted(order) == list(range(count + 1))
+        store.full = False
+        await until(lambda: made.all_delivered)
+
+    run(scenario)
+
+
+def test_fault_that_nobody_has_thought_of_ends_no_writer_and_loses_nothing(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        store.full, store.fault = True, OverflowError("Python int too large to convert to SQLite INTEGER")
+        made.accept(rows_of([sample(1)]))
+        made.add([batch(1)])
+        await until(lambda: made.failing != "")
+        store.full = False
+        await until(lambda: news.committed == [1])
+        await until(lambda: store.totals.batches == 1)
 
     run(scenario)
 

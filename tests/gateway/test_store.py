@@ -1,5 +1,6 @@
 """The spool file: what a commit keeps, what a start finds, and what is left of a damaged file."""
 
+import contextlib
 import random
 import sqlite3
 from pathlib import Path
@@ -23,6 +24,7 @@ from taghub.spool.commit import (
     Dropped,
     StoreDamagedError,
 )
+from taghub.spool.errands import Errands, Notes, Row
 from tagwire.beacon import KIND_ALARM
 
 LIMITS = Limits(1_000_000, 3600.0, "oldest")
@@ -296,6 +298,38 @@ def still_works(store: Store, path: Path) -> None:
     again, loaded = opened(path)
     assert loaded.last[7] == 200
     again.close()
+
+
+BROKEN_ROWS = {
+    "meta": "UPDATE meta SET value = 'x' WHERE name = 'next_sequence'",
+    "meta_huge": "UPDATE meta SET value = 9223372036854775807 WHERE name = 'next_sequence'",
+    "floor": "UPDATE tag SET floor = 'x'",
+    "bitmap": "UPDATE tag SET bitmap = 7",
+    "live_from": "UPDATE journal SET live_from = 'x'",
+    "owed": "UPDATE errand SET owed = 'x'",
+    "base": "UPDATE errand SET base = -1",
+    "column": "ALTER TABLE journal RENAME COLUMN live TO lice",
+    "table": "ALTER TABLE meta RENAME TO neta",
+    "no_text": "UPDATE meta SET name = CAST(x'fffe' AS TEXT) WHERE name = 'bytes'",
+    "count": "UPDATE batch SET count = 'x'",
+    "date": "UPDATE batch SET created_s = 'x'",
+    "lane": "UPDATE batch SET lane = 'x'",
+}
+
+
+@pytest.mark.parametrize("statement", BROKEN_ROWS.values(), ids=BROKEN_ROWS)
+def test_row_that_was_never_written_stops_no_start_and_no_commit(path: Path, statement: str) -> None:
+    """What a flipped bit makes of a value or of a name, SQLite does not call damage."""
+    fill(path)
+    store, _ = opened(path)
+    row = Row(7, 1, 1, 1, b"\x01")
+    store.commit(Commit(NO_ROWS, 400, [], 400, notes=Notes(rows=[row]), checkpoint=True, now_s=NOW_S))
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute(statement)
+    store, loaded = opened(path)
+    assert Errands(loaded.errands).owed(7) in ([], [(1, 1)])
+    still_works(store, path)
 
 
 def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

@@ -57,8 +57,9 @@ class Errand:
         forgotten = 0
         if counter - self.base >= OWED_WIDTH:
             shift = counter - self.base - OWED_WIDTH + 1
-            forgotten = (self.bits & (1 << shift) - 1).bit_count()
-            self.bits >>= shift
+            gone = min(shift, self.bits.bit_length())  # a new generation is 2^24 counters away, or 2^32
+            forgotten = (self.bits & (1 << gone) - 1).bit_count()
+            self.bits >>= gone
             self.base += shift
         self.bits |= 1 << counter - self.base
         return forgotten

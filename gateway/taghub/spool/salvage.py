@@ -35,12 +35,12 @@ def readable_rows(database: sqlite3.Connection, table: str, key: str, columns: s
             last_key = row[0]
             yield row
         return
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         pass
     try:
         for row in database.execute(f"SELECT {key}, {columns} FROM {table} ORDER BY {key} DESC"):
             if last_key is not None and row[0] <= last_key:
                 return
             yield row
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return

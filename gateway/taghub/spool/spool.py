@@ -22,6 +22,7 @@ from taghub.spool.store import Store
 COMMIT_INTERVAL_S = 0.05  # promised are 100 ms; the rest is for the disk
 RETRY_S = 1.0  # while the file cannot be written
 PENDING_SAMPLES_MAX = 100_000  # while it cannot, 3 MB
+UNWRITTEN_MAX = 10_000  # while it cannot: answers of the broker that the file does not know
 
 DROP_MEMORY = "memory_full"  # the file could not be written, and the broker was away as well
 
@@ -259,7 +260,7 @@ class Spool:
         self._committing = samples
         try:
             dropped = await self._in_thread(self._store.commit, commit)
-        except (StoreError, StoreDamagedError) as error:
+        except Exception as error:  # whatever it is, nothing that was taken for this commit may be lost
             self._samples.insert(0, samples)
             self._batches = {
                 number: batch
@@ -273,7 +274,7 @@ class Spool:
             self.errands.put_back(notes.rows)
             if isinstance(error, StoreDamagedError):
                 raise
-            self._failed(str(error))
+            self._failed(error)
             return
         finally:
             self._committing = NO_ROWS
@@ -297,13 +298,18 @@ class Spool:
         return Notes(filled, reopened, rows)
 
     async def _refill(self) -> None:
-        if not self.outbox.wants_more or not self._more_stored() or self.failing:
+        if not self.outbox.wants_more or not self._more_stored():
             return
+        if self.failing and len(self._acknowledged) >= UNWRITTEN_MAX:
+            return  # a full disk can be read, but each batch that goes has to be remembered here
         held = [*self.outbox.held, *self._acknowledged, *self._refused]
         try:
             batches, dropped = await self._in_thread(self._store.next, held, READY_MAX)
-        except StoreError as error:
-            self._failed(str(error))
+        except StoreDamagedError:
+            raise
+        except Exception as error:
+            if not self.failing:
+                self._failed(error)
             return
         self.outbox.refill(batches)
         self._give_up(dropped)
@@ -313,8 +319,8 @@ class Spool:
         self.repairs += 1
         try:
             loaded = await self._in_thread(self._store.rebuild, str(error))
-        except (StoreError, StoreDamagedError) as failure:
-            self._failed(str(failure))
+        except Exception as failure:
+            self._failed(failure)
             return
         _logger.error("%s", loaded.note)
         self._rebase = True
@@ -322,10 +328,13 @@ class Spool:
         self._batches = {batch.sequence: batch for batch in self.outbox.batches} | self._batches
         self._wake.set()
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, error: Exception) -> None:
+        reason = str(error) if isinstance(error, (StoreError, StoreDamagedError)) else repr(error)
         self.failures += 1
         if not self.failing:
             _logger.error("the spool cannot be written: %s; batches go to the broker from memory", reason)
+            if not isinstance(error, (StoreError, StoreDamagedError)):
+                _logger.error("this should not happen; please report it", exc_info=error)
         self.failing = reason
         pending = sum(map(len, self._samples))
         if pending > PENDING_SAMPLES_MAX:  # they are in batches; only their replay state is left behind

@@ -22,7 +22,7 @@ from taghub.closed_batch import (
 )
 from taghub.sample_rows import NO_ROWS, are_alarms, count_live, joined
 from taghub.sample_rows import from_bytes as rows_from_bytes
-from taghub.spool import schema
+from taghub.spool import schema, sound
 from taghub.spool.commit import (
     DROP_DAMAGED,
     DROP_EVENT,
@@ -39,6 +39,7 @@ from taghub.spool.commit import (
     Totals,
 )
 from taghub.spool.errands import Row
+from taghub.spool.faults import translated
 from taghub.spool.salvage import readable_rows, set_aside
 from taghub.spool.seen import Seen, from_bytes
 from taghub.spool.states import TagStates
@@ -48,9 +49,6 @@ CHECKPOINT_SAMPLES = 50_000  # bounds what a start has to read: 1.5 MB
 CHECKPOINT_S = 300.0
 
 _DATED = "dated_s"  # in `meta`: when the time became known after the last batch that has no date; 0 until then
-
-# From the codes of sqlite3's errors; every other error of an open file leaves the file as it is.
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class Store:
@@ -78,7 +76,11 @@ class Store:
             self._connect()
             return self._load()
         except StoreDamagedError as error:
-            return self.rebuild(str(error))
+            reason = str(error)
+        try:
+            return self.rebuild(reason)
+        except StoreDamagedError as error:
+            raise StoreError(f"{self._path}: damaged ({reason}), and so is what was made of it: {error}") from error
 
     def close(self) -> None:
         """Close the file. What was not committed is not in it."""
@@ -132,11 +134,12 @@ class Store:
         with self._guarded() as database:
             rows = database.execute(schema.NEXT.format(_numbers(held)), (count,)).fetchall()
         batches, damaged = [], []
-        for sequence, lane, created_s, samples, crc, payload in rows:
-            if isinstance(payload, bytes) and zlib.crc32(payload) == crc:
+        for row in rows:
+            if sound.is_batch(row):
+                sequence, lane, created_s, samples, _, payload = row
                 batches.append(ClosedBatch(sequence, lane, created_s, samples, payload))
             else:
-                damaged.append(sequence)
+                damaged.append(row[0])
         if not damaged:
             return batches, []
         with self._transaction() as database:
@@ -189,7 +192,7 @@ class Store:
         return loaded._replace(note=note)
 
     def _connect(self) -> None:
-        with self._translated():
+        with translated(self._path):
             database = sqlite3.connect(self._path or ":memory:", isolation_level=None, check_same_thread=False)
             self._opened = database
             if self._path is not None:
@@ -212,6 +215,9 @@ class Store:
             tags = database.execute("SELECT tag_id, floor, bitmap FROM tag").fetchall()
             rows = database.execute("SELECT id, live_from, live, crc, records FROM journal ORDER BY id").fetchall()
             errands = database.execute("SELECT tag_id, lowest, adopting, base, owed FROM errand").fetchall()
+        are_sound = all(map(sound.is_meta, meta.items())) and all(map(sound.is_errand, errands))
+        if not are_sound or not all(sound.are_counts(tag_id, floor) for tag_id, floor, _ in tags):
+            raise StoreDamagedError("a row is none that was written")
         self._meta, self._meta_on_disk = meta, dict(meta)
         self._journal_id = meta.get("checkpoint", 0)
         batched = meta.get("live_batched", 0)
@@ -297,7 +303,8 @@ class Store:
                 row = database.execute(schema.ENDS_OF_LANE["oldest"].format(held), (lane,)).fetchone()
                 if row is None:
                     break
-                since_s = self._meta[_DATED] if row[1] == UNDATED else row[1]
+                is_dated = sound.are_counts(row[1]) and row[1] != UNDATED
+                since_s = row[1] if is_dated else self._meta[_DATED]
                 if commit.now_s - since_s <= limits.max_age_s:
                     break
                 dropped.append(self._drop(database, row[0], DROP_OLD))
@@ -305,7 +312,7 @@ class Store:
 
     def _set_aside(self, database: sqlite3.Connection, sequence: int) -> Dropped:
         row = database.execute(schema.POISON_BATCH, (sequence,)).fetchone()
-        samples = 0 if row is None else row[0]
+        samples = 0 if row is None or not sound.are_counts(row[0]) else row[0]
         if row is not None and not samples:
             self._meta[DROP_EVENT] = self._meta.get(DROP_EVENT, 0) + 1
         self._meta["poison"] = self._meta.get("poison", 0) + (row is not None)
@@ -339,6 +346,8 @@ class Store:
         if row is None:
             return 0, 0
         samples, size, lane = row
+        if not sound.are_counts(samples):
+            samples = 0
         self._count(-1, -samples, -size)
         if lane == LANE_POISON:
             self._meta["poison"] = self._meta.get("poison", 0) - 1
@@ -351,27 +360,28 @@ class Store:
     def _copy(self, old: sqlite3.Connection, known: Mapping[int, int]) -> None:
         """What can be read of another file, row by row; a row whose checksum is wrong is none."""
         with self._transaction() as database:
-            found: dict[str, int] = dict(readable_rows(old, "meta", "name", "value"))
+            found: dict[str, int] = dict(filter(sound.is_meta, readable_rows(old, "meta", "name", "value")))
             kept = ("live_batched", "next_sequence", "epoch", "certain", *DROP_REASONS)
-            self._meta |= {name: found[name] for name in kept if isinstance(found.get(name), int)}
+            self._meta |= {name: found[name] for name in kept if name in found}
             for tag_id, floor, bitmap in readable_rows(old, "tag", "tag_id", "floor, bitmap"):
                 with contextlib.suppress(ValueError, TypeError, OverflowError):
                     from_bytes(floor, bitmap)
-                    database.execute(schema.REPLACE_TAG, (tag_id, floor, bitmap))
-            for row in readable_rows(old, "errand", "tag_id", "lowest, adopting, base, owed"):
+                    if sound.are_counts(tag_id, floor):
+                        database.execute(schema.REPLACE_TAG, (tag_id, floor, bitmap))
+            for row in filter(sound.is_errand, readable_rows(old, "errand", "tag_id", "lowest, adopting, base, owed")):
                 database.execute(schema.REPLACE_ERRAND, row)
             for row in readable_rows(old, "journal", "id", "live_from, live, crc, records"):
-                if isinstance(row[4], bytes) and zlib.crc32(row[4]) == row[3]:
+                if sound.are_counts(*row[:3]) and sound.is_payload(row[3], row[4]):
                     database.execute(schema.INSERT_JOURNAL, row)
             saved_bytes = 0
             for row in readable_rows(old, "batch", "sequence", "lane, created_s, count, crc, payload"):
-                if isinstance(row[5], bytes) and zlib.crc32(row[5]) == row[4]:
+                if sound.is_batch(row):
                     database.execute(schema.INSERT_BATCH, row)
                     self._count(1, row[3], len(row[5]))
                     self._meta["poison"] = self._meta.get("poison", 0) + (row[1] == LANE_POISON)
                     self._meta["next_sequence"] = max(self._meta.get("next_sequence", 0), row[0] + 1)
                     saved_bytes += len(row[5])
-            lost = max(0, int(found.get("samples", 0)) - self._meta.get("samples", 0))
+            lost = max(0, found.get("samples", 0) - self._meta.get("samples", 0))
             self._meta[DROP_DAMAGED] = self._meta.get(DROP_DAMAGED, 0) + lost
         self._load()
         for tag_id, last in known.items():
@@ -399,7 +409,7 @@ class Store:
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[sqlite3.Connection]:
         """The open file, still the one that was opened; its errors as this module's."""
-        with self._translated():
+        with translated(self._path):
             if self._opened is None:
                 raise StoreError("the spool is closed")
             if self._path is not None:
@@ -410,18 +420,6 @@ class Store:
                 if inode != self._inode:
                     raise StoreDamagedError("another file, or none, has its name")
             yield self._opened
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in _DAMAGE:
-                raise StoreDamagedError(str(error)) from error
-            raise StoreError(f"{self._path}: {error}") from error
-        except OSError as error:
-            raise StoreError(f"{self._path}: {error.strerror}") from error
 
 
 def _numbers(sequences: Iterable[int]) -> str:
