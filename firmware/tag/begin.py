@@ -22,6 +22,7 @@ def main() -> None:
 
         run(state)
     else:
+        gc.threshold(6144)  # a wake has room to spare, and pays for each collection with charge
         from tag.app import main as wake
 
         wake()
