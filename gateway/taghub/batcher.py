@@ -40,10 +40,10 @@ class Batcher:
     @property
     def due_s(self) -> float | None:
         """When an open batch has to be closed, on the scale of `now_s`; None when all are empty."""
-        due = [self._due_s] * bool(self._open_samples + len(self._guessed)) + [self._history_due_s] * bool(
-            self._history
-        )
-        return min(due, default=None)
+        live = self._open_samples or len(self._guessed)
+        if not self._history:
+            return self._due_s if live else None
+        return min(self._due_s, self._history_due_s) if live else self._history_due_s
 
     def add(self, samples: Rows, now_s: float) -> None:
         """Put samples into the open batch; alarms do not wait for others."""

@@ -214,6 +214,11 @@ class Hub:
         """Samples that wait for their batch to close."""
         return self._batcher.open_samples
 
+    def close_due(self) -> None:
+        """Close what is of age, where the clock has moved and no timer knows of it."""
+        if self._batcher.due_s is not None and self._clock.age_s() >= self._batcher.due_s:
+            self._close_due()
+
     def publish_status(self, state: str) -> None:
         """Publish the retained status."""
         uplink = self._sender.uplink

@@ -128,8 +128,8 @@ class HostedHub:
 
     def tick(self) -> None:
         """The run's time has passed: what is of age is closed."""
-        if self._hub is not None and self._hub.open_samples:
-            self._hub.take([])
+        if self._hub is not None:
+            self._hub.close_due()
 
     def work(self, report: bool) -> None:
         """Now and then: what `taghub run` does in the background."""
