@@ -265,6 +265,29 @@ def test_shock_wakes_the_tag_is_an_alarm_and_does_not_keep_it_awake(new_twin: Ne
         assert reasons(twin)[4:] == [REASON_SHOCK, REASON_SHOCK, None]
 
 
+def test_accelerometer_that_falls_silent_is_told_and_set_up_again_when_it_answers(new_twin: NewTwin) -> None:
+    settings = {**SETTINGS, "accelerometer": "lis2dh12", "shock_threshold_mg": 4000}
+    with new_twin(settings) as twin:
+        for _ in range(3):
+            twin.wake()
+        accelerometer = twin.board.buses.accelerometer
+        assert accelerometer is not None
+        accelerometer.present = False
+        for _ in range(3):
+            twin.wake()
+        accelerometer.power_on()  # what was loose has made contact again
+        accelerometer.present = True
+        for _ in range(2):
+            twin.wake()
+        hit_s = twin.now_s + 100
+        twin.schedule(hit_s, lambda: accelerometer.hit(5000))
+        for _ in range(2):
+            twin.wake()
+        assert twin.made[-1].t_s == pytest.approx(hit_s, abs=3)
+        told = [reason for reason in reasons(twin) if reason is not None]
+        assert told == [REASON_SENSOR_FAULT, REASON_CLEARED, REASON_SHOCK]
+
+
 @pytest.mark.parametrize("pin", ["motion", "tamper"])
 def test_pin_that_is_stuck_or_loose_wakes_the_tag_at_most_once_an_interval(new_twin: NewTwin, pin: str) -> None:
     """A short to 3.3 V, or a lid that rattles and is closed whenever the tag looks."""
