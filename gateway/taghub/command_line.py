@@ -101,7 +101,14 @@ def _summary(settings: Settings, tags: int) -> list[str]:
         f"radios    {', '.join(radio.kind for radio in settings.radio)}",
         f"broker    {broker}",
         f"batches   after {settings.batch.max_age_s:g} s or {settings.batch.max_samples} samples",
+        f"spool     {_spool(settings)}",
     ]
+
+
+def _spool(settings: Settings) -> str:
+    if settings.spool is None:
+        return "none: what the broker has not acknowledged is lost when the hub is killed, or power goes"
+    return f"{settings.spool.path}, up to {settings.spool.max_mb} MB"
 
 
 def _show_version(value: bool) -> None:

@@ -40,3 +40,13 @@ _UNKNOWN = Refusal(RETRY, "a reason that this edition does not know")
 def refusal(code: int) -> Refusal:
     """For a PUBACK reason code of 0x80 or above."""
     return _REFUSALS.get(code, _UNKNOWN)
+
+
+TAKEN_OVER = 0x8E  # MQTT 5, 3.14.2.1
+
+
+def end_of_connection(code: int, reason: str) -> str:
+    """Why the broker has ended a connection, with what to do about it where that is known."""
+    if code == TAKEN_OVER:
+        return f"{reason}: another client has this hub's client id; give each hub its own hub.id or mqtt.client_id"
+    return reason

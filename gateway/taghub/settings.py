@@ -357,6 +357,8 @@ def _first_problem(error: ValidationError) -> str:
         text = "is missing"
     elif first["type"] == "extra_forbidden":
         text = "is no setting; `taghub init` shows all of them"
+    elif first["type"] == "list_type" and isinstance(first["input"], dict):
+        text = f"there may be several: write [[{key}]], not [{key}]"
     else:
         text = first["msg"].removeprefix("Value error, ")
         if first["type"] != "value_error":

@@ -30,6 +30,7 @@ from taghub.backoff import Backoff
 from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_REPLY, ClosedBatch
 from taghub.errors import SettingsError
 from taghub.mqtt_client import KEPT_BYTES, MqttClient
+from taghub.refusals import end_of_connection
 from taghub.settings import MQTT_TEXT_BYTES_MAX, MqttSettings
 from taghub.tls import tls_context, with_advice
 from taghub.topics import Topics
@@ -274,7 +275,7 @@ class Uplink:
         if client is not self._client:
             return
         self._retry_later()
-        self._tell(self._now_lost, str(reason))
+        self._tell(self._now_lost, end_of_connection(reason.value, str(reason)))
 
     def _on_publish(self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties) -> None:
         if client is not self._client:

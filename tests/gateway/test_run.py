@@ -153,6 +153,7 @@ def test_init_prints_a_file_that_check_accepts(tmp_path: Path) -> None:
     checked = run_to_its_end(tmp_path, "check", "settings.toml")
     assert (checked.returncode, checked.stderr) == (0, "")
     assert checked.stdout.startswith("settings.toml: good\n")
+    assert f"spool     {tmp_path}/spool.db, up to 1024 MB" in checked.stdout
 
 
 def test_settings_that_are_missing_or_wrong_are_exit_2(tmp_path: Path) -> None:

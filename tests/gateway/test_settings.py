@@ -100,6 +100,7 @@ def test_defaults_that_the_example_shows_are_the_defaults(tmp_path: Path) -> Non
         ),
         (("[hub]", '[position]\nkind = "fixed"\nlatitude = 91\nlongitude = 0\n[hub]'), "position.latitude: "),
         (("[hub]", "[hub"), "not TOML"),
+        (("[[radio]]", "[radio]"), "radio: there may be several: write [[radio]], not [radio]"),
         (("keys/keyring.jsonl", "a\\u0000b"), "keyring.path: has a character that cannot be printed"),
         (("127.0.0.1:7700", "unix:a\\u0000b"), "radio.0.listen: has a character that cannot be printed"),
         (("127.0.0.1:7700", f"unix:/{'a' * 107}"), "radio.0.listen: the path has 108 bytes"),

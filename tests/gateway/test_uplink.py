@@ -167,6 +167,20 @@ def test_what_is_not_acknowledged_is_sent_again_once_with_its_packet_id(monkeypa
     run(scenario, lambda publish: None if deaf else 0)
 
 
+def test_client_id_that_another_client_takes_is_said_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taghub.backoff.delay_s", lambda before_s: 0.05)
+    answers: list[int | bytes] = [b"\xe0\x02\x8e\x00"]  # DISCONNECT, session taken over
+
+    async def scenario(broker: ScriptedBroker, news: News) -> None:
+        async with connected(broker, news) as uplink:
+            uplink.publish(batch(1))
+            await until(lambda: ("acknowledged", 1) in news.news)
+        lost = [str(reason) for word, reason in news.news if word == "lost"]
+        assert [reason.partition(";")[2] for reason in lost] == [" give each hub its own hub.id or mqtt.client_id"]
+
+    run(scenario, lambda publish: answers.pop() if answers else 0)
+
+
 def test_broker_that_refuses_the_connection_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("taghub.backoff.delay_s", lambda before_s: 0.05)
 
