@@ -8,12 +8,14 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.fleet import Fleet
 from benchmarks.gateway_rig import Rig
 
 ADVERTS = 20_000  # of the fleet's
+SIGNALS = 4_000  # it takes some 0.4 ms for each
 
 PROGRAM = """
 import copy, logging, sys, time
@@ -45,13 +47,79 @@ last[-1].wait_for_publish()
 print(len(reports) / (time.perf_counter() - started_s), len(last))
 """
 
+RADIO_PROGRAM = """
+import copy, logging, sys, time
+from bleak.backends.bluezdbus.manager import BlueZManager
+from bleak.backends.bluezdbus.scanner import BleakScannerBlueZDBus
+from dbus_fast import Message, MessageType, Variant
+from TheengsGateway.ble_gateway import Gateway
+from TheengsGateway.config import DEFAULT_CONFIG
+
+class Client:
+    published = 0
+    def publish(self, topic, message, qos, retain):
+        self.published += 1
+        return (0,)
+
+logging.disable(logging.CRITICAL)
+adapter, interface, company_id = "/org/bluez/hci0", "org.bluez.Device1", int(sys.argv[1])
+gateway = Gateway({**copy.deepcopy(DEFAULT_CONFIG), "gateway_id": "peer"})
+gateway.client = Client()
+scanner = BleakScannerBlueZDBus(gateway.detection_callback, None, "active", bluez={"adapter": "hci0"})
+manager = BlueZManager()
+manager._advertisement_callbacks[adapter].append(scanner._handle_advertising_data)
+messages = []
+for line in sys.stdin:
+    address, frame = line.split()
+    path = adapter + "/dev_" + address.replace(":", "_")
+    known = {"Adapter": adapter, "Address": address, "Alias": address.replace(":", "-")}
+    manager._properties[path] = {interface: known}
+    data = Variant("a{qv}", {company_id: Variant("ay", bytes.fromhex(frame))})
+    body = [interface, {"RSSI": Variant("n", -60), "ManufacturerData": data}, []]
+    messages.append(Message(
+        message_type=MessageType.SIGNAL, path=path, interface="org.freedesktop.DBus.Properties",
+        member="PropertiesChanged", signature="sa{sv}as", body=body,
+    ))
+started_s = time.process_time()
+for message in messages:
+    manager._parse_msg(message)
+print(len(messages) / (time.process_time() - started_s), gateway.client.published)
+"""
+
+
+def radio(adverts: list[tuple[str, bytes]], company_id: int) -> Callable[[], float] | None:
+    """Signals of BlueZ a second of one core's time, through bleak's decoding, TheengsGateway's handler and decoder, to
+    a client that publishes nothing; None where it is not installed. adverts: the sender's address, and the frame."""
+    python = _python()
+    if python is None:
+        return None
+    lines = "\n".join(f"{address} {frame.hex()}" for address, frame in adverts[:SIGNALS])
+
+    def work() -> float:
+        command = [python, "-c", RADIO_PROGRAM, str(company_id)]
+        done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=300, check=True)
+        rate, published = done.stdout.split()
+        if int(published) < min(SIGNALS, len(adverts)):
+            raise RuntimeError(f"TheengsGateway published {published} of {SIGNALS}")
+        return float(rate)
+
+    return work
+
+
+def _python() -> str | None:
+    """The one that has it; None, and a word why, where none does."""
+    python = os.environ.get("TAGSTACK_THEENGS", sys.executable)
+    if python == sys.executable and importlib.util.find_spec("TheengsGateway") is None:
+        print("  no TheengsGateway (pip install TheengsGateway, with cmake and a C++ compiler)", file=sys.stderr)
+        return None
+    return python
+
 
 def adverts_per_s(folder: Path, mosquitto: str, fleet: Fleet) -> list[float]:
     """Advertisements decoded and published a second, of those that the gateway is measured with; none where it is not
     installed."""
-    python = os.environ.get("TAGSTACK_THEENGS", sys.executable)
-    if python == sys.executable and importlib.util.find_spec("TheengsGateway") is None:
-        print("  no TheengsGateway (pip install TheengsGateway, with cmake and a C++ compiler)", file=sys.stderr)
+    python = _python()
+    if python is None:
         return []
     adverts = folder / "adverts"
     adverts.write_bytes(fleet.beacons[:ADVERTS].tobytes())
