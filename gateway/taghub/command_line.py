@@ -22,6 +22,7 @@ _EXIT_CODES_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, mean
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # else a line break of the source is one on the screen, and [[radio]] is markup
     pretty_exceptions_enable=False,
     help="The gateway: hears tags over Bluetooth, delivers their samples over MQTT.",
     epilog=_EXIT_CODES_HELP,

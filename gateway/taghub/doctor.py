@@ -99,7 +99,7 @@ def judge_keyring(entries: Iterable[KeyringEntry], now_s: int) -> Finding:
     soon = sum(
         1 for entry in all_entries if entry.expires_s is not None and now_s < entry.expires_s <= now_s + EXPIRES_SOON_S
     )
-    text = f"{len(all_entries)} tags"
+    text = f"{len(all_entries)} tag{'' if len(all_entries) == 1 else 's'}"
     advice = "tagsmith inventory export, and kill -HUP of the hub"
     if not all_entries:
         return Finding("keyring", WARNING, "no tag in it: nobody will be heard", advice)

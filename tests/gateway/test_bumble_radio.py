@@ -19,6 +19,7 @@ from taghub.errors import RadioError
 from taghub.radio import make_radio
 from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS
 from taghub.radio.bumble_backend import SEEN_DEVICES_MAX, BumbleScanner, advertisement_data
+from taghub.radio.link import LinkError
 from taghub.radio.report_queue import ReportQueue
 from taghub.settings import BumbleSettings
 
@@ -84,6 +85,30 @@ def test_controller_that_goes_away_ends_the_radio_and_it_can_be_opened_again(fre
                 await listen(proxy.cut)
 
     run_on_air(port, scenario)
+
+
+def test_device_that_connects_and_stalls_does_not_end_the_scan(free_port: Any) -> None:
+    async def scenario(air: VirtualAir) -> None:
+        stalling = await air.advertise("F0:00:00:00:00:01", TAG.advertisement(1))
+        stalling.gatt_server.on_gatt_pdu = lambda bearer, pdu: None
+        await air.advertise("F0:00:00:00:00:02", Tag(8).advertisement(1))
+        radio = make_radio(BumbleSettings(kind="bumble", transport=air.transport), 0xFFFF, SystemClock())
+        assert radio.connect is not None
+        async with radio.listen() as chunks:
+            heard: list[bytes] = []
+
+            async def hear(address: bytes, reports: int) -> None:
+                while heard.count(address) < reports:
+                    heard.extend(report.address for report in await anext(chunks))
+
+            await hear(b"F0:00:00:00:00:01", 1)
+            with pytest.raises(LinkError, match="unreachable"):
+                async with radio.connect(b"F0:00:00:00:00:01", 0.5):
+                    pass
+            heard.clear()
+            await hear(b"F0:00:00:00:00:02", 20)
+
+    run_on_air(free_port(), scenario)
 
 
 @pytest.mark.parametrize("transport", ["tcp-client:127.0.0.1:{port}", "nonsense:1", "tcp-client:nonsense"])

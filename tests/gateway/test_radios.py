@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from bluetooth_machine import BluetoothMachine
 from hub_process import HubProcess
 from radio_bench import MACHINE, BluezBench, BumbleBench, RadioBench
 from tags import Tag
+from virtual_world import INFO, TAG_ADDRESS
 from waiting import until
 
 from tagfleet.twin import Environment, TwinFleet, TwinSpec, interpreter_available
@@ -23,13 +25,11 @@ from taghub.radio import Radio, bluez_host, keep, recovery
 from taghub.radio.base import COUNT_FOREIGN
 from taghub.status import RadioStatus
 from tagwire import trace
-from tagwire.keyring import KeyringEntry, hub_key_of
+from tagwire.keyring import KeyringEntry, hub_key_of, write_keyring
 from tagwire.keys import beacon_key
 from tagwire.provision import Provision
 
 TAG = Tag(7)
-TAG_ADDRESS = "F0:00:00:00:00:01"
-INFO = "b3a1a001-7a67-4c2e-9d1f-5f0c7a6e6d01"
 TWIN_IDS = (1, 2)
 VISITED_ID = 3  # a twin that opens windows for hubs
 TWIN_ROOT_KEY = bytes(16)
@@ -264,6 +264,28 @@ def test_gateway_on_two_adapters_hears_tags_and_fetches_the_history_of_a_twin(
         print(f"{first} samples came over GATT alone")
 
     asyncio.run(main())
+
+
+@pytest.mark.bluez
+def test_doctor_finds_real_bluez_well_and_hears_with_it(bench: BluezBench, tmp_path: Path) -> None:
+    write_keyring(tmp_path / "keyring.jsonl", [TAG.entry()])
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        '[hub]\nid = "hub-1"\nsite = "test"\n[keyring]\npath = "keyring.jsonl"\n[[radio]]\nkind = "bleak"\n'
+        f'scan = "passive"\n[spool]\npath = "spool.db"\nmax_mb = 1\n[broker]\nport = {free_port()}\n'
+    )
+
+    async def scenario() -> None:
+        command = [sys.executable, "-m", "taghub", "doctor", str(settings), "--json"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        output, _ = await process.communicate()
+        findings = [finding for finding in json.loads(output) if finding["subject"].startswith("radio")]
+        assert {finding["level"] for finding in findings} == {"good"}, findings
+        said = " ".join(finding["text"] for finding in findings)
+        assert "passive scans work" in said
+        assert " 0 reports of tags" not in said
+
+    on(bench, scenario)
 
 
 @pytest.mark.bluez

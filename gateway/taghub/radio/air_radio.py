@@ -64,8 +64,8 @@ class AirRadio:
             self._links.opened(writer)
             try:
                 await self._read(reader, writer, queue)
-            except OSError:
-                pass  # the simulator is gone; another may come
+            except (OSError, asyncio.CancelledError):
+                pass  # the simulator is gone, and another may come; or the hub ends: asyncio logs a cancelled handler
             finally:
                 self._links.lost(writer)
                 connections.discard(task)
