@@ -1,6 +1,9 @@
 """Bundles: reproducible, refused when anybody else signed them, and keys that stay secret."""
 
+import contextlib
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from tagsmith import signing
 from tagsmith.bundle import boards_of, make_bundle, read_bundle
+from tagsmith.commands.sources import write
 from tagsmith.errors import FileError, TrustError
 
 FILES = {"main.py": b"import tag\n", "tag/boards/__init__.mpy": b"M", "tag/boards/esp32_devkit.mpy": b"\x06" * 300}
@@ -134,3 +138,33 @@ def test_key_files_of_something_else_are_refused(tmp_path: Path, content: bytes)
         signing.load_private_key(path)
     with pytest.raises(TrustError):
         signing.load_public_key(path)
+
+
+@contextlib.contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file may grow beyond, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [0, 600, 1_710])
+def test_key_that_finds_no_room_leaves_nothing_in_the_way(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "key.pem"
+    with room_for(size), pytest.raises(FileError, match="cannot be written"):
+        signing.make_key(path, "x" if size > 1_700 else None)
+    assert list(tmp_path.iterdir()) == []
+    assert signing.make_key(path).exists()
+
+
+def test_file_that_finds_no_room_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "app.bundle"
+    write(path, b"the last release")
+    with room_for(1_000), pytest.raises(FileError, match="cannot be written"):
+        write(path, bytes(2_000))
+    assert (path.read_bytes(), len(list(tmp_path.iterdir()))) == (b"the last release", 1)
+    write(path, bytes(2_000))
+    assert path.read_bytes() == bytes(2_000)

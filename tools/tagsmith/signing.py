@@ -36,16 +36,22 @@ def make_key(path: Path, passphrase: str | None = None) -> Path:
         raise FileError(f"{path} cannot be written: {error.strerror}.", "another folder") from None
     if public_path.exists():  # before a private key is written that has no public one
         raise FileError(f"{public_path} exists already.", "another name; tags trust the key they were made with")
+    made: list[Path] = []
     for file, content, mode in ((path, private, 0o600), (public_path, public, 0o644)):
         try:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            made.append(file)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
         except OSError as error:
-            reason = "exists already" if isinstance(error, FileExistsError) else f"cannot be written: {error.strerror}"
-            raise FileError(f"{file} {reason}.", "another name; tags trust the key they were made with") from None
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+            for half in made:  # it would stand in the way of the next try
+                half.unlink(missing_ok=True)
+            if isinstance(error, FileExistsError):
+                advice = "another name; tags trust the key they were made with"
+                raise FileError(f"{file} exists already.", advice) from None
+            raise FileError(f"{file} cannot be written: {error.strerror}.", "another folder, with room") from None
     return public_path
 
 

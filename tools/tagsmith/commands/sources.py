@@ -1,5 +1,6 @@
 """Options that several commands share: where a tag's files come from, and whom to trust."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -53,9 +54,19 @@ def content(path: Path) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes a file. Raises FileError."""
+    """Writes a file: the whole of it, or what was there before stays. Raises FileError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        if path.exists() and not path.is_file():  # /dev/stdout, a named pipe
+            path.write_bytes(data)
+            return
+        whole = path.resolve()
+        part = whole.with_name(f"{whole.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(data)
+            part.replace(whole)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}.", "another place for the file") from None
