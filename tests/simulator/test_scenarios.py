@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tagfleet.command_line import app
 from tagfleet.fault_schedule import actions
 from tagfleet.scenario import ScenarioError, builtin_names, find, read
-from tagfleet.scenario.estimate import estimate, too_much
+from tagfleet.scenario.estimate import estimate, too_fast, too_much
 from tagfleet.scenario.faults import DeadZone, HubReboot
 from tagfleet.scenario.quantities import amount, numbers, seconds, share, speed
 from tagfleet.scenario.toml_lines import key_lines, line_of
@@ -137,6 +137,10 @@ def test_more_tags_than_the_memory_holds_is_said(tmp_path: Path) -> None:
         too_much(scenario, found, 1_000_000_000),
     )
     assert not too_much(scenario, estimate(scenario, 0), 0)  # a machine that does not tell
+    hasty = read(find("first"), {("tags", "count"): 1_000_000})
+    assert "200,000 samples/s are more than" in too_fast(estimate(hasty, 0))
+    assert not too_fast(estimate(read(find("first")), 0))
+    assert not too_fast(estimate(read(find("million-tags")), 0))  # without a schedule, none is missed
 
 
 def test_run_that_does_not_fit_the_memory_names_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

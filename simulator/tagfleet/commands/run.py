@@ -24,7 +24,7 @@ from tagfleet.run_screen import line, screen
 from tagfleet.runner import Run
 from tagfleet.scenario import Scenario, ScenarioError, find, read
 from tagfleet.scenario.errors import Problem
-from tagfleet.scenario.estimate import estimate, lines, too_much
+from tagfleet.scenario.estimate import estimate, lines, too_fast, too_much
 from tagfleet.scenario.library import line_of_key
 from tagfleet.scenario.shards import shard
 from tagfleet.view import LineView, LiveView, view_for
@@ -98,6 +98,8 @@ def run(
     if estimate_only:
         _tell_estimate(chosen, json_only)
         return
+    if warning := too_fast(estimate(chosen, 0)):
+        typer.echo(f"tagfleet: {warning}", err=True)
     view = view_for(screen, line, live, json_only)
     try:
         with _folder(folder) as home:

@@ -78,6 +78,16 @@ def too_much(scenario: Scenario, found: Estimate, free_bytes: int) -> str:
     )
 
 
+def too_fast(found: Estimate) -> str:
+    """Why a schedule may not be kept; empty where it may."""
+    if found.per_s <= found.possible_per_s or found.per_s == float("inf"):
+        return ""
+    return (
+        f"{found.per_s:,.0f} samples/s are more than the {found.possible_per_s:,.0f} that a 2-core machine makes: "
+        "the run may end as void (exit code 3)"
+    )
+
+
 def lines(scenario: Scenario, found: Estimate, free_bytes: int) -> list[str]:
     """For a person."""
     rate = "as fast as it can" if found.per_s == float("inf") else f"{found.per_s:,.0f} samples/s"
@@ -90,8 +100,8 @@ def lines(scenario: Scenario, found: Estimate, free_bytes: int) -> list[str]:
         f"disk      up to {found.ledger_bytes / 1e6:,.0f} MB for the ledger",
         f"time      about {found.real_s:,.0f} s",
     ]
-    if found.per_s > found.possible_per_s and found.per_s != float("inf"):
-        result.append("WARNING   more than such a machine makes: the run may end as void (exit code 3)")
+    if text := too_fast(found):
+        result.append(f"WARNING   {text}")
     if text := too_much(scenario, found, free_bytes):
         result.append(f"WARNING   {text}")
     return result
