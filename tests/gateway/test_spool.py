@@ -197,6 +197,30 @@ def test_full_disk_without_a_broker_is_bounded_and_counted(run: Callable[..., No
     run(scenario)
 
 
+def test_samples_that_were_dropped_from_memory_may_be_fetched_from_their_tag(run: Callable[..., None]) -> None:
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        store.full = True
+        made.add([batch(0)])
+        await until(lambda: made.failing != "")
+        batcher = Batcher("hub-1", 0.0, 1, 1)
+        for counter in range(200):
+            rows = rows_of([sample(counter)])
+            made.accept(rows)
+            batcher.add(rows, 0.0)
+            made.add(batcher.take_due(0.0, NOW_S, TIME_HUB, None))
+        dropped = sum(drop.samples for drop in news.dropped if drop.sequence)
+        assert dropped > 10
+        store.full = False
+        await until(lambda: made.failing == "")
+        await until(lambda: len(news.committed) == 200)
+        seen = await made.seen(7)
+        assert seen is not None
+        assert seen.missing() == [(0, dropped - 1)]
+        assert seen.last == 199
+
+    run(scenario)
+
+
 def test_fault_that_the_check_finds_is_repaired_and_nothing_in_memory_is_lost(run: Callable[..., None]) -> None:
     async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
         made.add([batch(1), batch(2)])

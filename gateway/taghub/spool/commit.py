@@ -39,7 +39,8 @@ class Commit(NamedTuple):
     batches by number. held: batches that must not be dropped, because they are in flight. now_s: Unix seconds, None
     where the hub does not know the time. last: counters up to which nothing is ever taken again, beside `samples`.
     epoch: of private ids, the last that was certain. fetched: (tag id, counter) of the samples in batches of the
-    backlog. notes: of the courier.
+    backlog. notes: of the courier. lost: (tag id, counter) that were dropped before they ever were on the disk, and may
+    be fetched again.
     """
 
     samples: Rows
@@ -55,6 +56,7 @@ class Commit(NamedTuple):
     checkpoint: bool = False
     fetched: Collection[tuple[int, int]] = ()
     notes: Notes = Notes()
+    lost: Collection[tuple[int, int]] = ()
 
 
 class Totals(NamedTuple):

@@ -18,6 +18,7 @@ from taghub.spool.commit import Commit, Dropped, Loaded, StoreDamagedError, Stor
 from taghub.spool.errands import Errands, Notes, Row
 from taghub.spool.seen import Seen
 from taghub.spool.store import Store
+from tagwire.errors import DecodeError
 
 COMMIT_INTERVAL_S = 0.05  # promised are 100 ms; the rest is for the disk
 RETRY_S = 1.0  # while the file cannot be written
@@ -85,6 +86,7 @@ class Spool:
         self._refused: set[int] = set()
         self._filled: list[tuple[int, int, int]] = []
         self._reopened: list[tuple[int, int, int]] = []
+        self._lost: list[tuple[int, int]] = []  # samples of batches that were dropped from memory
         self._committing = NO_ROWS  # samples on their way to the disk
         self._untold: set[int] = set()  # batches of the backlog that `history_committed` has to tell
         self._live_accepted = self._live_batched = loaded.live_batched
@@ -237,8 +239,10 @@ class Spool:
         batches, self._batches = self._batches, {}
         acknowledged, self._acknowledged = self._acknowledged, set()
         refused, self._refused = self._refused, set()
+        lost, self._lost = self._lost, []
         notes = self._take_notes()
-        if not (len(samples) or batches or acknowledged or refused or any(notes) or checkpoint or self._rebase):
+        news = len(samples) or batches or acknowledged or refused or any(notes) or lost
+        if not (news or checkpoint or self._rebase):
             return
         known = self._events.known()
         live_from = self._live_accepted - count_live(samples)
@@ -256,6 +260,7 @@ class Spool:
             checkpoint or self._rebase,
             [key for batch in batches.values() if batch.lane == LANE_BACKLOG for key in sample_keys(batch)],
             notes,
+            lost,
         )
         self._committing = samples
         try:
@@ -269,6 +274,7 @@ class Spool:
             }
             self._acknowledged |= acknowledged - batches.keys()
             self._refused |= refused - batches.keys()
+            self._lost = [*lost, *self._lost]
             self._filled = [*notes.filled, *self._filled]
             self._reopened = [*notes.reopened, *self._reopened]
             self.errands.put_back(notes.rows)
@@ -353,6 +359,9 @@ class Spool:
             batch = self._batches.pop(number)
             size -= len(batch.payload)
             self.dropped_memory += batch.samples
+            if batch.lane >= LANE_ALARM and len(self._lost) < PENDING_SAMPLES_MAX:
+                with contextlib.suppress(DecodeError):  # it is our own; what it cannot tell is not worth the writer
+                    self._lost += sample_keys(batch)
             self._give_up([Dropped(number, batch.samples, DROP_MEMORY)])
 
     def _take_unsaved(self, sequence: int) -> bool:

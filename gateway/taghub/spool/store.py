@@ -126,6 +126,9 @@ class Store:
             self._checkpoint_s = time.monotonic()
         self._since_checkpoint += len(commit.samples)
         self._states.add_many(commit.samples["tag_id"], commit.samples["counter"])
+        for key in commit.lost:
+            self._states.lose(*key)
+            self._since_checkpoint = CHECKPOINT_SAMPLES  # the journal says that they have arrived
         return dropped
 
     def next(self, held: Collection[int], count: int) -> tuple[list[ClosedBatch], list[Dropped]]:
