@@ -206,6 +206,8 @@ def test_hub_publishes_its_inventory_and_keeps_it(tmp_path: Any, free_port: Any)
     port = free_port()
     tags = [Tag(1), Tag(2)]
     hub = HubProcess(tmp_path, [tag.entry() for tag in tags], f"[broker]\nport = {port}\n")
+    interval = "status_interval_s = 1\npresence_interval_s = 1"
+    hub.settings.write_text(hub.settings.read_text("utf-8").replace("status_interval_s = 1", interval), "utf-8")
     topic = "tags/v1/test/hub-1/presence"
     with hub, Subscriber(port) as subscriber:
         hub.advertise(tags[0].advertisement(5), tags[0].advertisement(5), tags[1].advertisement(9))
