@@ -18,6 +18,8 @@ from virtual_world import VirtualWorld
 from taghub.clock import SystemClock
 from taghub.radio import Radio, make_radio
 from taghub.radio.bluez import BlueZError, connected
+from taghub.radio.bumble_backend import BumbleScanner
+from taghub.radio.bumble_client import BumbleClient
 from taghub.radio.named import settings_named
 from taghub.settings import RadioSettings
 
@@ -49,8 +51,11 @@ class RadioBench:
         return make_radio(settings, 0xFFFF, SystemClock())
 
     def backend(self, kind: str) -> dict[str, Any]:
-        """Of BleakScanner or BleakClient."""
-        return {}
+        """What BleakScanner or BleakClient needs to use the first one: kind "scanner" or "client"."""
+        settings = self.settings()[0]
+        if settings["kind"] != "bumble":
+            return {}
+        return {"backend": {"scanner": BumbleScanner, "client": BumbleClient}[kind], "transport": settings["transport"]}
 
     async def pull(self) -> None:
         """The controller is unplugged."""
@@ -83,12 +88,6 @@ class BumbleBench(RadioBench):
 
     def settings(self) -> list[dict[str, Any]]:
         return [{"kind": "bumble", "transport": self._transport}]
-
-    def backend(self, kind: str) -> dict[str, Any]:
-        from taghub.radio.bumble_backend import BumbleScanner
-        from taghub.radio.bumble_client import BumbleClient
-
-        return {"backend": {"scanner": BumbleScanner, "client": BumbleClient}[kind], "transport": self._transport}
 
     async def pull(self) -> None:
         self._proxy.cut()
