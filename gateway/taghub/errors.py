@@ -61,6 +61,10 @@ class AbsentError(RadioError):
     """The adapter, or the service that runs it, is not there; it may come."""
 
 
+class SwitchedOffError(RadioError):
+    """The adapter is there, and off or blocked."""
+
+
 class PassiveError(RadioError):
     """This machine cannot scan passively; actively it may."""
 

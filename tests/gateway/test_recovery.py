@@ -17,6 +17,7 @@ from taghub.radio.recovery import (
     GONE,
     HOME,
     IDLE,
+    OFF,
     OPENED,
     OTHERS,
     OURS,
@@ -41,7 +42,7 @@ from taghub.radio.recovery import (
 
 SILENCE_S = 90.0
 ALL_STEPS = frozenset({POWER_CYCLE, USB_RESET})
-EVENTS = (OPENED, OURS, OTHERS, FAILED, REFUSED, GONE, BACK, DONE)
+EVENTS = (OPENED, OURS, OTHERS, FAILED, OFF, REFUSED, GONE, BACK, DONE)
 
 
 class Run:
@@ -161,6 +162,21 @@ def test_first_failure_after_an_absence_brings_a_power_cycle() -> None:
     run.on(GONE, BACK)
     assert run.fail() == (POWER_CYCLE, 1)
     run.on(OPENED)
+    run.wait(STABLE_S)
+    run.on(OURS)
+    assert run.fail() == (RESTART, 1)
+
+
+def test_adapter_that_is_off_is_switched_on_without_a_futile_restart() -> None:
+    run = Run()
+    run.on(OPENED, OURS)
+    assert run.on(OFF) == PAUSED
+    run.wait(1)
+    assert run.machine.activity == POWER_CYCLE
+    run.on(DONE, OFF)
+    run.wait(2)
+    assert run.machine.activity == POWER_CYCLE  # it is tried again, as after any failure
+    run.on(DONE, OPENED)
     run.wait(STABLE_S)
     run.on(OURS)
     assert run.fail() == (RESTART, 1)

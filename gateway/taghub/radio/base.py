@@ -13,8 +13,9 @@ class Radio(Protocol):
     """A source of reports. `async with radio.listen() as chunks`, then `async for chunk in chunks`.
 
     Entering opens the radio; leaving closes it, and it can be entered again. Both raise RadioError when the radio
-    cannot be opened or dies, AbsentError when it is not there, PassiveError when it cannot scan passively, the air also
-    PortError. What more there is serves whoever keeps it open, `taghub.radio.keeper`.
+    cannot be opened or dies, AbsentError when it is not there, SwitchedOffError when it is off, PassiveError when it
+    cannot scan passively, the air also PortError. What more there is serves whoever keeps it open,
+    `taghub.radio.keeper`.
     """
 
     name: str

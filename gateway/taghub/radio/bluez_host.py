@@ -8,11 +8,11 @@ from typing import Any
 from bleak.args.bluez import OrPattern
 from bleak.assigned_numbers import AdvertisementDataType
 
-from taghub.errors import AbsentError, RadioError
+from taghub.errors import AbsentError, SwitchedOffError
 from taghub.radio.adapter_reset import blocked, reset_usb, unblock
 from taghub.radio.adapters import Adapter, choose
 from taghub.radio.bluez import BlueZ, BlueZError, connected
-from taghub.radio.recovery import BACK, FAILED, GONE, POWER_CYCLE, USB_RESET
+from taghub.radio.recovery import BACK, GONE, OFF, POWER_CYCLE, USB_RESET
 from taghub.settings import BleakSettings
 
 POWER_OFF_S = 0.5  # long enough for a controller to notice
@@ -42,7 +42,7 @@ class BluezHost:
             adapter = await self._find(bluez)
         if not adapter.powered:
             why = {"hard": ", blocked by its switch", "soft": ", blocked by rfkill"}.get(blocked(adapter.name), "")
-            raise RadioError(
+            raise SwitchedOffError(
                 f"{adapter.name} is switched off{why}; try: rfkill unblock bluetooth; bluetoothctl power on"
             )
         self._address = self._in_use = adapter.address
@@ -119,7 +119,7 @@ def _news(before: tuple[str, Adapter] | None, now: tuple[str, Adapter] | None) -
     if before[1][:2] != adapter[:2]:
         return [(GONE, f"{before[1].name} is gone"), (BACK, f"{adapter.name} is there")]
     if before[1].powered != adapter.powered:
-        return [(BACK, f"{adapter.name} is on")] if adapter.powered else [(FAILED, f"{adapter.name} was switched off")]
+        return [(BACK, f"{adapter.name} is on")] if adapter.powered else [(OFF, f"{adapter.name} was switched off")]
     return []
 
 

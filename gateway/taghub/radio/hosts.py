@@ -16,7 +16,7 @@ class Host(Protocol):
     async def scanner_arguments(self, passive: bool, on_lost: Callable[[str], None]) -> dict[str, Any]:
         """Of BleakScanner, beside callback and scanning mode. on_lost: to be called when a scan dies by itself.
 
-        Raises AbsentError and RadioError."""
+        Raises AbsentError, SwitchedOffError and RadioError."""
 
     def client_arguments(self) -> dict[str, Any]:
         """Of BleakClient, beside device and timeout."""

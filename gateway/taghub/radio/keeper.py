@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from taghub.errors import AbsentError, PassiveError, PortError, RadioError
+from taghub.errors import AbsentError, PassiveError, PortError, RadioError, SwitchedOffError
 from taghub.heard import Heard
 from taghub.radio import recovery
 from taghub.radio.base import COUNT_FOREIGN, COUNT_OVERRUN, COUNT_REPORTS, Radio
@@ -126,7 +126,7 @@ class _Keeper:
             self._ever_open = True
             self._problem = ""
             _logger.info("radio %s: open, %s", self._radio.name, self._recovery.state)
-        refused = event in (recovery.FAILED, recovery.GONE) and self._last_error is not None
+        refused = event in (recovery.FAILED, recovery.OFF, recovery.GONE) and self._last_error is not None
         if refused and self._radio.required and not self._ever_open:
             raise self._last_error or RadioError(reason)
         if self._recovery.state != before:
@@ -164,6 +164,8 @@ class _Keeper:
                         self._take(chunk)
         except AbsentError as error:
             self._failed(number, recovery.GONE, error)
+        except SwitchedOffError as error:
+            self._failed(number, recovery.OFF, error)
         except PassiveError as error:
             self._failed(number, recovery.REFUSED, error)
         except (PortError, RadioError) as error:

@@ -24,6 +24,7 @@ OPENED = "opened"  # the scan runs
 OURS = "ours"  # a tag was heard since the last look
 OTHERS = "others"  # somebody else was
 FAILED = "failed"  # the scan could not be started, or died
+OFF = "off"  # somebody has switched the adapter off, or blocked it
 REFUSED = "refused"  # it cannot be passive on this machine
 GONE = "gone"  # the adapter, or bluetoothd, is not there any more
 BACK = "back"  # it is there again
@@ -68,9 +69,9 @@ ABSENT_POLL_S = 8.0  # D-Bus tells at once; this is for what it does not tell
 STABLE_S = 30.0  # a scan that lasted so long has recovered: its next failure is the first again
 
 STEP_AT = {2: POWER_CYCLE, 4: USB_RESET, 8: POWER_CYCLE, 16: USB_RESET}
-"""Which failure in a row brings more than a restart; after the last of them, each 32nd brings a power cycle. Right
-after an absence the first one does: the kernel goes on with the scan of a bluetoothd that was killed, and refuses
-another."""
+"""Which failure in a row brings more than a restart; after the last of them, each 32nd brings a power cycle. The first
+one does where a restart is of no use: to an adapter that is off, and right after an absence, since the kernel goes on
+with the scan of a bluetoothd that was killed, and refuses another."""
 
 
 class Row(NamedTuple):
@@ -82,6 +83,7 @@ class Row(NamedTuple):
 
 _TROUBLE = {
     FAILED: Row(PAUSED, "_fail"),
+    OFF: Row(PAUSED, "_switched_off"),
     GONE: Row(ABSENT, "_miss"),
 }
 """What may happen to every scan."""
@@ -174,6 +176,7 @@ class Recovery:
         self._open = False  # whether the scan that is going on has begun: until then its silence says nothing
         self._opened_s: float | None = None
         self._missing = False  # and counted as such
+        self._off = False
         self._retry_s: float | None = None  # from when on passive scanning is worth another try
         self.state = PASSIVE if filtered else ACTIVE
         self.due_s: float | None = None
@@ -241,7 +244,7 @@ class Recovery:
     def _opened(self, now_s: float) -> None:
         self._open = True
         self._opened_s = now_s
-        self._missing = False
+        self._missing = self._off = False
 
     def _heard(self, now_s: float) -> None:
         self._alone_in_a_row = 0
@@ -257,6 +260,10 @@ class Recovery:
             self._failures = 0
         self._opened_s = None
         self._failures += 1
+
+    def _switched_off(self, now_s: float) -> None:
+        self._fail(now_s)
+        self._off = True
 
     def _miss(self, now_s: float) -> None:
         if self._opened_s is not None and now_s - self._opened_s >= STABLE_S:
@@ -278,8 +285,8 @@ class Recovery:
 
     def _step(self, now_s: float) -> None:
         step = STEP_AT.get(self._failures, RESTART)
-        after_absence = self._missing and self._failures == 1
-        if after_absence or (self._failures > max(STEP_AT) and self._failures % 32 == 0):
+        at_once = (self._missing or self._off) and self._failures == 1
+        if at_once or (self._failures > max(STEP_AT) and self._failures % 32 == 0):
             step = POWER_CYCLE
         self._step_now = step if step in self._steps else RESTART
         if self._step_now == POWER_CYCLE:
