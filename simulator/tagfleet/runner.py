@@ -105,7 +105,7 @@ class Run:
                     hub_cpu = figures.cpu_s / max(time.monotonic() - self._started_s, 1e-3)
                 failure = await self._end(failure)
                 notes = self._target.notes()
-        except (TargetFailed, BrokerFailed, SubscriberFailed, FileNotFoundError, OSError) as error:
+        except (TargetFailed, BrokerFailed, SubscriberFailed, LedgerFull, OSError) as error:
             failure = failure or str(error)
         except BaseExceptionGroup as group:
             failure = failure or str(_first(group))

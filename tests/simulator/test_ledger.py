@@ -1,10 +1,14 @@
 """Each sample ends up in the class that it belongs to."""
 
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tagfleet.ledger import Ledger, LedgerFull
 from tagfleet.ledger import rows as ledger_rows
+from tagfleet.ledger.rows import ROW, read_rows
 from tagwire import fields, trace
 from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, from_codes, to_codes
 
@@ -325,3 +329,25 @@ def test_many_samples_and_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ledger.pending == count
     with pytest.raises(LedgerFull):
         ledger.made(ids(7), ids(11_000), columns(READING), ids(MADE_US))
+
+
+def test_ledger_that_finds_no_room_on_the_disk_says_so_before_the_run(tmp_path: Path) -> None:
+    tags = np.arange(1, 10_001)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
+    try:
+        with pytest.raises(LedgerFull, match=r"no room for a ledger of 6 MB: .*; --folder names another place"):
+            Ledger(tags, np.zeros(len(tags), np.int64), MADE_US, MADE_US, 10, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_ledger_that_was_kept_takes_no_more_room_than_its_samples(tmp_path: Path) -> None:
+    tag_ids = np.arange(1, 101)
+    ledger = Ledger(tag_ids, np.zeros(len(tag_ids), np.int64), MADE_US, MADE_US, 50, tmp_path)
+    assert (tmp_path / "ledger.rows").stat().st_size == 50 * 100 * ROW.itemsize
+    ledger.made(ids(7), ids(1), columns(READING), ids(MADE_US))
+    ledger.save({"name": "short", "hubs": []})
+    _, tags, rows = read_rows(tmp_path)
+    assert len(rows) == 2 * len(tags.ids)
+    assert int((rows["state"] > 0).sum()) == ledger.account().made == 1

@@ -323,9 +323,11 @@ class Ledger:
         self._rows.forget(max(0, old - 2) * per_sequence)
 
     def save(self, head: dict[str, Any]) -> None:
-        """Keep what a reader of the rows needs beside them, in the ledger's folder."""
+        """Keep what a reader of the rows needs beside them, in the ledger's folder. Nothing may be told after it."""
         if self._folder is None:
             return
+        width = max(1, len(self.tags.ids))
+        self._rows.end(max(1, -(-self._used // width)) * width)
         np.save(self._folder / "ledger.reporters.npy", self._reporters.pairs())
         np.save(self._folder / "ledger.senders.npy", self._senders.hubs.pairs())
         times = {"start_us": self._start_us, "start_real_us": self._start_real_us}

@@ -7,6 +7,7 @@ sample is found by arithmetic, without an index.
 
 import json
 import mmap
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ _FORMAT = 2
 
 
 class LedgerFull(Exception):
-    """More samples of a tag than a ledger has room for: the run is too long for it."""
+    """More samples than a ledger, or the disk that it is on, has room for."""
 
 
 class LedgerUnreadable(Exception):
@@ -77,7 +78,7 @@ class Rows:
     """`array` holds all rows; `grow` gives it more, and it is another one then."""
 
     def __init__(self, tags: Tags, depth: int, folder: Path | None) -> None:
-        """depth: samples of each tag that there is room for at first. folder: keep the rows there."""
+        """depth: samples of each tag to have room for at first. folder: keep the rows there. Raises LedgerFull."""
         self.tags = tags
         self.depth = max(1, depth)
         self._path = None if folder is None else folder / _ROWS_FILE
@@ -96,6 +97,12 @@ class Rows:
             self.array[: len(old)] = old
         self.depth = depth
 
+    def end(self, rows: int) -> None:
+        """Nothing follows: rows from this one on give their room on the disk back. The array is not to be touched any
+        more."""
+        if self._path is not None:
+            os.truncate(self._path, rows * ROW.itemsize)
+
     def forget(self, rows: int) -> None:
         """Rows before this one are hardly needed any more: the kernel may have their memory."""
         memory = self.array.base
@@ -108,8 +115,17 @@ class Rows:
         count = depth * max(1, len(self.tags.ids))
         if self._path is None:
             return np.zeros(count, ROW)
-        with self._path.open("ab") as file:  # sparse: what is not written takes no room
-            file.truncate(count * ROW.itemsize)
+        size = count * ROW.itemsize
+        try:
+            with self._path.open("ab") as file:
+                file.truncate(size)
+                if hasattr(os, "posix_fallocate"):  # a page of a map that finds no room on the disk kills the process
+                    os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise LedgerFull(
+                f"{self._path.parent} has no room for a ledger of {size / 1e6:,.0f} MB: {error.strerror}; "
+                "--folder names another place"
+            ) from None
         with self._path.open("r+b") as file:
             return np.frombuffer(mmap.mmap(file.fileno(), count * ROW.itemsize), ROW)
 
