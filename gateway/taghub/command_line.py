@@ -1,8 +1,11 @@
 """The command `taghub`."""
 
 import asyncio
+import contextlib
+import errno
 import json as json_text
 import logging
+import os
 import sys
 from importlib.metadata import version
 from importlib.resources import files
@@ -13,7 +16,7 @@ import typer
 
 from taghub import looking
 from taghub.doctor import doctor_lines, exit_code
-from taghub.errors import EXIT_CODES, TaghubError
+from taghub.errors import EXIT_CODES, EXIT_OUTPUT, TaghubError
 from taghub.run import read_keyring, run
 from taghub.settings import Settings, load_settings
 
@@ -137,3 +140,10 @@ def main() -> None:
     except TaghubError as error:
         print(f"taghub: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE, errno.EIO):
+            raise
+        print(f"taghub: the output cannot be written: {error.strerror}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # Python would try once more when it ends, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(EXIT_OUTPUT)

@@ -2,6 +2,7 @@
 
 from tagwire.program import EXIT_INTERRUPTED
 
+EXIT_OUTPUT = 1
 EXIT_SETTINGS = 2
 EXIT_KEYRING = 3
 EXIT_BROKER = 4
@@ -11,6 +12,7 @@ EXIT_SPOOL = 7
 
 EXIT_CODES = {
     0: "ended as asked, everything delivered that could be",
+    EXIT_OUTPUT: "what the command prints cannot be written",
     EXIT_SETTINGS: "the command or the settings file is wrong",
     EXIT_KEYRING: "the keyring is missing or malformed",
     EXIT_BROKER: "the MQTT broker cannot be reached or refuses this hub",

@@ -106,8 +106,11 @@ def capture(
     except OSError as error:
         raise SettingsError(f"{file}: cannot be written: {error.strerror}") from None
     console = Console(stderr=True, highlight=False)
-    with output:
-        written = asyncio.run(_capture(source, output.write, output.flush, seconds, max_mb * 1_000_000, console))
+    try:
+        with output:
+            written = asyncio.run(_capture(source, output.write, output.flush, seconds, max_mb * 1_000_000, console))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be written any more: {error.strerror}") from None
     console.print(f"{file}: {written} advertisements")
 
 
@@ -122,19 +125,29 @@ async def _capture(
     size = write(encode_header())
     written = 0
     full = asyncio.Event()
+    fault: OSError | None = None
 
     def take(advertisement: Advertisement) -> None:
-        nonlocal size, written
-        if size < bytes_max:
+        nonlocal size, written, fault
+        if size >= bytes_max or fault is not None:
+            full.set()
+            return
+        try:
             size += write(encode_advertisement(advertisement))
             written += 1
-        else:
-            full.set()
+        except OSError as error:  # not the radio's fault, which calls this
+            fault = error
 
     async def keep_flushing() -> None:
+        nonlocal fault
         while True:
             await asyncio.sleep(FLUSH_S)
-            flush()
+            try:
+                flush()
+            except OSError as error:
+                fault = error
+                full.set()
+                return
             if console.is_terminal:
                 console.print(f"{written} advertisements, {size / 1e6:.1f} MB", end="\r")
 
@@ -149,6 +162,8 @@ async def _capture(
                 await full.wait()
         for task in tasks:
             task.cancel()
+    if fault is not None:
+        raise fault
     return written
 
 

@@ -249,3 +249,18 @@ def test_adv_data_is_put_together_again_where_the_system_takes_it_apart() -> Non
     assert dict(ad_structures(data))[0x16] == b"\x0f\x18d"
     assert dict(ad_structures(data))[0x0A] == b"\xfc"
     assert adv_data(parts._replace(platform_data=(b"\x02\x01\x06",))) == b"\x02\x01\x06"
+
+
+@pytest.mark.parametrize("arguments", [["init"], ["replay", "air.btsnoop"]])
+def test_output_that_cannot_be_written_is_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "air.btsnoop").write_bytes(capture(*samples(3)))
+    command = [sys.executable, "-m", "taghub", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "taghub: the output cannot be written: No space left on device\n")
+
+
+def test_capture_whose_disk_is_full_ends_with_one_line(tmp_path: Path) -> None:
+    done = taghub(tmp_path, "capture", "/dev/full", "--force", "--radio", f"air:unix:{tmp_path}/air", "--seconds", "30")
+    assert done.returncode == 2
+    assert done.stderr == "taghub: /dev/full: cannot be written any more: No space left on device\n"

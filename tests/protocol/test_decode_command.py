@@ -143,3 +143,10 @@ def test_keyring_without_the_tag_or_with_a_bad_line(tmp_path: Path) -> None:
     keyring.write_text('\n{"id": 1, "generation": 0, "beacon_key": "00"}')
     code, _, err = decode("--keyring", str(keyring), BEACON["beacon"])
     assert (code, "line 2: beacon_key has 1 bytes, not 16" in err) == (2, True)
+
+
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    command = [sys.executable, "-m", "tagwire", "decode", BEACON["beacon"]]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "tagwire: the output cannot be written: No space left on device\n")
