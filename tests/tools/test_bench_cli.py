@@ -251,6 +251,14 @@ def test_import_rotate_and_revoke(typist: Typist, tmp_path: Path) -> None:
     assert key not in typist.shown
 
 
+def test_rotation_of_several_tags_is_all_or_none(typist: Typist, tmp_path: Path) -> None:
+    typist.type("inventory", "init", "--ids", "1000-1999")
+    (tmp_path / "tags.csv").write_text(f"id,root_key\n5,{'5a' * 16}\n6,\n", "utf-8")
+    typist.type("inventory", "import", tmp_path / "tags.csv")
+    assert "no key to rotate" in typist.type("inventory", "rotate", "5", "6", expect=8)
+    assert "rotate" not in typist.type("inventory", "show", "5")
+
+
 def test_backup_and_restore(typist: Typist, tmp_path: Path) -> None:
     typist.type("inventory", "init", "--ids", "1000-1999")
     typist.type("inventory", "plan")

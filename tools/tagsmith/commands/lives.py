@@ -108,7 +108,7 @@ def rotate(
 ) -> None:
     """Mark tags for a new key: `provision` and `batch` give it the next time they are on a bench."""
     tag_ids = [tag_id_of(text) for text in tag]
-    with Inventory(inventory) as stock:
+    with Inventory(inventory) as stock, transaction(stock.connection):  # all of them, or none
         for tag_id in tag_ids:
             stock.rotate(tag_id, why)
     result({"tag_ids": tag_ids}, f"{len(tag_ids)} tags get new keys the next time they are here", as_json=json)
