@@ -1,8 +1,8 @@
 """Starts an interpreter for each wake by forking: 1 ms, where a new process takes 15. Runs as a process of its own.
 
 Arguments: control socket, board's socket, console's file, interpreter, its arguments. For each byte that it reads from
-the control socket it starts one and writes its process id (u32), and 0 (u32) when that has ended. Where MicroPython is
-not a module of this Python, the child becomes the interpreter.
+the control socket it starts one and writes its process id (u32), and its exit status (i32) when that has ended;
+negative: the signal that ended it. Where MicroPython is not a module of this Python, the child becomes the interpreter.
 """
 
 import os
@@ -28,8 +28,8 @@ def main() -> None:
                 os.execv(interpreter, command)
             os._exit(run_main(command))
         os.write(control, child.to_bytes(4, "little"))
-        os.waitpid(child, 0)
-        os.write(control, bytes(4))
+        _, status = os.waitpid(child, 0)
+        os.write(control, os.waitstatus_to_exitcode(status).to_bytes(4, "little", signed=True))
 
 
 if __name__ == "__main__":

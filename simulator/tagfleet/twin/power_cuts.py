@@ -211,7 +211,7 @@ class PowerCuts:
         if second.supply.fail_at is not None and second.supply.operations > second.supply.fail_at:
             self.tried += 1
         if second.crashes:
-            yield f"the interpreter ended by itself: {second.console()[-300:]}"
+            yield f"the interpreter ended by itself ({second.exit_status}): {second.console()[-300:]}"
         if len(second.made) < wakes:
             yield f"{len(second.made)} samples in {wakes + 2} wakes: {second.console()[-300:]}"
         used: list[int] = []

@@ -51,9 +51,9 @@ class VirtualTwin:
     built; else each wake loads it from flash, which takes twice as long. hub: visits it in its windows; None: nobody
     does.
 
-    now_s: Unix seconds of its world. made, advertised: what it sent, the latter with the time. halts: how each wake
-    ended; None: its interpreter ended by itself, which a healthy tag never does. on_operation(op, payload): before the
-    board answers a request, for observers.
+    now_s: Unix seconds of its world. made, advertised: what it sent, the latter with the time. crashes: how often the
+    interpreter ended by itself, which that of a healthy tag never does; exit_status: how it did last, negative: by that
+    signal. on_operation(op, payload): before the board answers a request, for observers.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class VirtualTwin:
         self.advertised: list[tuple[float, bytes]] = []
         self.wakes = 0
         self.crashes = 0
+        self.exit_status: int | None = None
         self.awake_s = 0.0
         self.on_operation: Callable[[int, bytes], None] = lambda op, payload: None
         self.supply = supply or PowerSupply()
@@ -177,7 +178,10 @@ class VirtualTwin:
 
     def _one_wake(self) -> Halt | None:
         self._control.sendall(b"w")
-        child = int.from_bytes(self._control.recv(4, socket.MSG_WAITALL), "little")
+        number = self._control.recv(4, socket.MSG_WAITALL)
+        if len(number) < 4:
+            raise ConnectionError("what starts the interpreter has ended")
+        child = int.from_bytes(number, "little")
         ended = False
         self._received = b""
         try:
@@ -192,12 +196,15 @@ class VirtualTwin:
                         return halt
                 elif self._control in readable:
                     ended = True
-                    self._control.recv(4, socket.MSG_WAITALL)
+                    self.exit_status = int.from_bytes(self._control.recv(4, socket.MSG_WAITALL), "little", signed=True)
                     return None
         finally:
             if not ended:
                 os.kill(child, signal.SIGKILL)
                 self._control.recv(4, socket.MSG_WAITALL)
+            while select.select([self._board], [], [], 0)[0]:  # what it told behind that which stopped it
+                if not self._board.recv(65536):
+                    break
 
     def _answer_all(self) -> Halt | None:
         while len(self._received) >= 3:
