@@ -1,7 +1,7 @@
 """The home of what is on its way to the broker, and of what goes next. Pure: the time comes in.
 
-Everything is in the spool as well; here is only what will be sent soon. Order: events, alarms, then what was just
-closed, then what waits in the spool since an outage, the oldest first. So live data passes a backlog.
+Everything is in the spool as well; here is only what will be sent soon. Order: events, alarms, those of an outage, then
+what was just closed, then the rest of what waits in the spool, the oldest first. So live data passes a backlog.
 """
 
 from collections import OrderedDict
@@ -24,8 +24,10 @@ class Outbox:
         self._events: OrderedDict[int, ClosedBatch] = OrderedDict()
         self._alarms: OrderedDict[int, ClosedBatch] = OrderedDict()
         self._live: OrderedDict[int, ClosedBatch] = OrderedDict()
+        self._stored_alarms: OrderedDict[int, ClosedBatch] = OrderedDict()  # and events
         self._stored: OrderedDict[int, ClosedBatch] = OrderedDict()
-        self._waiting = (self._events, self._alarms, self._live, self._stored)
+        self._urgent = (self._events, self._alarms, self._stored_alarms)
+        self._waiting = (*self._urgent, self._live, self._stored)
         """In the order in which they go."""
         self._in_flight: dict[int, ClosedBatch] = {}
         self._aside: OrderedDict[int, tuple[float, ClosedBatch]] = OrderedDict()
@@ -61,7 +63,7 @@ class Outbox:
     @property
     def wants_more(self) -> bool:
         """Whether batches that wait in the spool should be brought here (`refill`)."""
-        return len(self._stored) < REFILL_BELOW
+        return len(self._stored_alarms) + len(self._stored) < REFILL_BELOW
 
     def put(self, batches: Iterable[ClosedBatch], saved: bool = True) -> None:
         """Batches that were just closed. `saved`: they are in the spool, so that they may be forgotten here."""
@@ -75,7 +77,9 @@ class Outbox:
 
     def refill(self, batches: Iterable[ClosedBatch]) -> None:
         """Batches from the spool."""
-        self._stored |= {batch.sequence: batch for batch in batches}
+        for batch in batches:
+            lane = self._stored_alarms if batch.lane < LANE_LIVE else self._stored
+            lane[batch.sequence] = batch
 
     def pause(self, until_s: float) -> None:
         """Send nothing until then."""
@@ -87,7 +91,7 @@ class Outbox:
         alarms_only: events and alarms, which do not even wait for the end of a pause.
         """
         if alarms_only:
-            return self._send_first(self._events, self._alarms)
+            return self._send_first(*self._urgent)
         if now_s < self._paused_until_s:
             return None
         for sequence, (due_s, batch) in self._aside.items():

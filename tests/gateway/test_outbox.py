@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch
 from taghub.outbox import ASIDE_MAX, READY_MAX, REFUSED_PAUSE_S, REFUSED_TRIES_MAX, Outbox
 
 
@@ -23,6 +23,23 @@ def test_alarms_pass_live_data_and_live_data_passes_a_backlog() -> None:
     outbox.put([batch(7), batch(8, LANE_BACKLOG), batch(9, LANE_ALARM)])
     assert sent(outbox) == [9, 7, 1, 2, 8]
     assert outbox.in_flight == 5
+
+
+def test_alarms_of_an_outage_pass_live_data() -> None:
+    outbox = Outbox()
+    outbox.refill([batch(1, LANE_EVENT), batch(2, LANE_ALARM), batch(3), batch(4, LANE_BACKLOG)])
+    outbox.put([batch(7), batch(9, LANE_ALARM)])
+    assert outbox.next_to_send(0.0, alarms_only=True) == batch(9, LANE_ALARM)
+    assert outbox.next_to_send(0.0, alarms_only=True) == batch(1, LANE_EVENT)
+    assert sent(outbox) == [2, 7, 3, 4]
+
+
+def test_no_more_is_wanted_while_enough_alarms_of_an_outage_wait() -> None:
+    outbox = Outbox()
+    outbox.refill([batch(sequence, LANE_ALARM) for sequence in range(READY_MAX)])
+    assert not outbox.wants_more
+    assert len(sent(outbox)) == READY_MAX
+    assert outbox.wants_more
 
 
 def test_of_many_waiting_batches_the_newest_stay_in_memory() -> None:
