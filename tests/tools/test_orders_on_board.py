@@ -32,13 +32,17 @@ from tag.state import State, encode_state
 from tagwire.counter import make_counter
 from tagwire.provision import decode_provision
 
-config = load_config()
-start = make_counter(config.generation, 0)
-state = State(config, start, start)
-with open("provision.json", "rb") as file:
-    tag = SessionTag(decode_provision(file.read()), state, lambda: RTC().memory(encode_state(state)))
-status, reply = Orders(tag).receive(ENVELOPE)
-print(status, hexlify(reply).decode(), tag.floors().permits(HUB, EPOCH - 1, None))
+def carry_out():
+    config = load_config()
+    start = make_counter(config.generation, 0)
+    state = State(config, start, start)
+    with open("provision.json", "rb") as file:
+        tag = SessionTag(decode_provision(file.read()), state, lambda: RTC().memory(encode_state(state)))
+    status, reply = Orders(tag).receive(ENVELOPE)
+    print(status, hexlify(reply).decode(), tag.floors().permits(HUB, EPOCH - 1, None))
+
+carry_out()
+Orders = SessionTag = State = None
 """
 
 
@@ -53,6 +57,7 @@ def carry_out(board: Board, inventory: Inventory, row: mailbox.Sealed) -> tuple[
     program = f"ENVELOPE, HUB, EPOCH = {row.envelope!r}, {HUB}, {EPOCH}\n{CARRY_OUT}"
     said, complaint = board._transport.exec_raw(program, 20)
     assert not complaint, complaint.decode()
+    board.run("free")  # a window ends with a reset, which leaves nothing of it in the heap
     status, reply, permits = said.decode().split()[-3:]
     answered = mailbox.take_reply(inventory, row.tag_id, bytes.fromhex(reply))
     assert answered.status == int(status)
