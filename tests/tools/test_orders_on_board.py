@@ -23,16 +23,16 @@ ORDER = Order("esp32-devkit", 0xFFFF, {"interval_s": 60, "repl_window_s": 0}, "b
 HUB, EPOCH = 0xA1, 20_500
 # As in a window: the session's tag, whose state is that of RTC memory once the command is carried out.
 CARRY_OUT = """
-from binascii import hexlify
-from machine import RTC
-from tag.orders import Orders
-from tag.provisioning import load_config
-from tag.session import SessionTag
-from tag.state import State, encode_state
-from tagwire.counter import make_counter
-from tagwire.provision import decode_provision
-
 def carry_out():
+    from binascii import hexlify
+    from machine import RTC
+    from tag.orders import Orders
+    from tag.provisioning import load_config
+    from tag.session import SessionTag
+    from tag.state import State, encode_state
+    from tagwire.counter import make_counter
+    from tagwire.provision import decode_provision
+
     config = load_config()
     start = make_counter(config.generation, 0)
     state = State(config, start, start)
@@ -42,7 +42,6 @@ def carry_out():
     print(status, hexlify(reply).decode(), tag.floors().permits(HUB, EPOCH - 1, None))
 
 carry_out()
-Orders = SessionTag = State = None
 """
 
 
