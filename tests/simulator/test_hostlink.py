@@ -21,7 +21,12 @@ print(hostlink.call(2, b"second"), hostlink.call(3))
 """
 
 
-def test_answer_to_a_call_that_was_interrupted_is_not_the_next_ones(tmp_path: Path) -> None:
+ANSWER = b"\x00\x00\x00\x00\x03\x00\x00one"
+
+
+@pytest.mark.parametrize("late", [ANSWER, ANSWER[:5], ANSWER[6:], ANSWER * 2, b""])
+def test_answer_to_a_call_that_was_interrupted_is_not_the_next_ones(tmp_path: Path, late: bytes) -> None:
+    """Wherever in it: of its answer all may be left to read, a part, or nothing."""
     interpreter = interpreter_available()
     if interpreter is None:
         pytest.skip("no MicroPython interpreter for this machine")
@@ -43,7 +48,9 @@ def test_answer_to_a_call_that_was_interrupted_is_not_the_next_ones(tmp_path: Pa
                 assert process.poll() is None  # until it waits for the answer
             process.send_signal(signal.SIGINT)
             assert process.stdout.readline() == b"interrupted\n"
-            ours.sendall(b"\x00\x00\x00\x00\x03\x00\x00one")
+            ours.sendall(late)
+            assert ours.recv(3, socket.MSG_WAITALL) == b"\x30\x0c\x00"
+            ours.sendall(b"\x00\x00\x00\x00\x0c\x00\x00" + ours.recv(12, socket.MSG_WAITALL))
             assert ours.recv(9, socket.MSG_WAITALL) == b"\x02\x06\x00second"
             ours.sendall(b"\x00\x00\x00\x00\x03\x00\x00two")
             assert ours.recv(3, socket.MSG_WAITALL) == b"\x03\x00\x00"

@@ -189,6 +189,9 @@ class VirtualBoard:
     def _power_failed(self, _payload: bytes, _now_s: float) -> Halt:
         return Halt(0, PWRON_RESET)
 
+    def _echo(self, payload: bytes, _now_s: float) -> tuple[int, bytes]:
+        return 0, payload
+
     def _ignored(self, _payload: bytes, _now_s: float) -> tuple[int, bytes]:
         return 0, b""
 
@@ -255,6 +258,7 @@ class VirtualBoard:
 
 _HANDLERS: dict[int, Callable[[VirtualBoard, bytes, float], tuple[int, bytes] | Halt]] = {
     ops.HELLO: VirtualBoard._hello,
+    ops.IN_STEP: VirtualBoard._echo,
     ops.UART_WRITE: VirtualBoard._ignored,
     ops.FREQUENCY: VirtualBoard._ignored,
     ops.WATCHDOG: VirtualBoard._watchdog,

@@ -3,15 +3,14 @@
 import struct
 import sys
 
-from ops import SLEPT
+from ops import IN_STEP, SLEPT
 
 _socket = open(int(sys.argv[1]), "r+b")
 
-# Ctrl-C may end a call that waits for its answer. The next call takes that answer first, as it would take it for its
-# own: every later one would be about something else. (A Ctrl-C within the few instructions between the socket and
-# these notes still puts them out of step; what it hits is the wait.)
-_awaits = False
-_header = b""  # of the answer that is awaited, once it has come
+# Ctrl-C may end a call anywhere, and its answer, or a part of it, would be taken for the next one's: every later one
+# would be about something else. So the call after it asks for a mark and skips what comes before.
+_is_in_step = True
+_marks = 0
 
 on_radio_event = None  # called after an answer that says that radio events wait; `bluetooth` sets it
 wait_ms = None  # how to sleep while there is a GATT server; `bluetooth` sets it
@@ -42,13 +41,15 @@ def tell(op, payload):
 
 def call(op, payload=b""):
     """The host's answer. Raises OSError with the host's error number; never returns when the host is gone."""
-    global _awaits
-    if _awaits:
-        _take_answer()
+    global _is_in_step
+    if not _is_in_step:
+        _get_in_step()
+    _is_in_step = False
     _put(op, payload)
     _flush()
-    _awaits = True
-    error, radio, answer = _take_answer()
+    error, length, radio = struct.unpack("<iHB", _read(7))
+    answer = _read(length) if length else b""
+    _is_in_step = True
     if radio and on_radio_event is not None:
         on_radio_event()
     if error:
@@ -84,19 +85,20 @@ def _flush():
         _out_bytes = 0
 
 
-def _take_answer():
-    global _awaits, _header
-    if not _header:
-        _header = _socket.read(7)
-    _must_be_whole(_header, 7)
-    error, length, radio = struct.unpack("<iHB", _header)
-    answer = _socket.read(length) if length else b""
-    _awaits = False
-    _header = b""
-    _must_be_whole(answer, length)
-    return error, radio, answer
+def _get_in_step():
+    global _marks, _out_bytes
+    _marks += 1
+    mark = struct.pack("<8sI", b"in step:", _marks)
+    _out_bytes = 0  # what was interrupted is not asked again
+    _put(IN_STEP, mark)
+    _flush()
+    heard = b""
+    while heard != mark:
+        heard = (heard + _read(1))[-len(mark) :]
 
 
-def _must_be_whole(data, length):
+def _read(length):
+    data = _socket.read(length)
     if len(data) < length:
         sys.exit(1)  # the host died, and a board without its host has no power
+    return data

@@ -49,6 +49,8 @@ BLE_EVENT = 45  # -> <B event code, <HB6s, <HH, ... (nimble.py); nothing when th
 BLE_WAIT = 46  # <I milliseconds: answered when an event waits, or after that time
 BLE_ALLOW = 47  # <B 0 or an ATT error: the answer to the earliest read request
 
+IN_STEP = 48  # a mark -> the same mark: what came before it was an answer that nobody waits for any more
+
 BLE_NAME = 0  # of BLE_CONFIG: GAP's device name
 BLE_MTU = 1  # <H the preferred MTU
 BLE_ADDRESS_MODE = 2  # <B
