@@ -54,8 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers a core: tests with real programs wait most of the time, for a broker, a timer or an interpreter."""
-    return 2 * (os.cpu_count() or 1)
+    """Three workers a core: tests with real programs wait most of the time, for a broker, a timer or an interpreter."""
+    return 3 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(wrapper=True)
