@@ -20,6 +20,7 @@ from tagfleet.fleet.hosted_hub import HostedHub
 from tagfleet.fleet.link import Link
 from tagfleet.fleet.run_clock import RunClock
 from tagfleet.fleet.trace_log import TraceLog
+from tagfleet.memory import keep_freed_memory
 from taghub.settings import Settings
 from tagwire.keyring import KeyringEntry
 
@@ -47,6 +48,7 @@ class Worker:
 
     async def setup(self, setup: dict[str, Any]) -> None:
         """Start all hubs. Raises what their parts raise."""
+        keep_freed_memory()
         host, port = setup["broker"]
         for number, values in setup["hubs"]:
             link = None

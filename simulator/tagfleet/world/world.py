@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tagfleet.memory import keep_freed_memory
 from tagfleet.world import battery, cargo, climate, gnss
 from tagfleet.world.consignments import LOST, Consignments
 from tagfleet.world.environment import Environment
@@ -26,7 +27,7 @@ from tagfleet.world.weather import AIR, DEW, Weather, weather_c
 TAGS_PER_PLACE = 8
 DEPOT_SHARE = 0.2
 DEPOTS_MIN = 2
-_ROWS_AT_ONCE = 8_192  # columns of 64 kB stay in a processor's cache, and malloc keeps their memory at hand
+_ROWS_AT_ONCE = 20_480  # columns of 160 kB stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class World:
     """A seeded world with a number of tags in it; tags are known by their index. Build it by `make_world`."""
 
     def __init__(self, settings: WorldSettings) -> None:
+        keep_freed_memory()
         self.settings = settings
         self.seed = settings.seed
         network = settings.network or shipped_network()
