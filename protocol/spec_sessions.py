@@ -45,7 +45,7 @@ STATUSES = {
 }
 
 OPCODES = {
-    "SETTINGS": "a JSON object of settings, UTF-8",
+    "SETTINGS": "a JSON object of settings, UTF-8; of a name that comes twice the last one counts",
     "REBOOT": "nothing",
     "ROTATE": "new generation u8, above the present one",
     "REVOKE": "hub id u32 (0xFFFFFFFF: every hub), lowest epoch still valid u16",

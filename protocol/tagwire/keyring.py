@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tagwire.counter import COUNTER_MAX
 from tagwire.errors import REASON_FORMAT, DecodeError, EncodeError
+from tagwire.json_members import MemberTwiceError, unique_members
 from tagwire.keys import beacon_key, id_key
 from tagwire.provision import Provision
 from tagwire.seal import KEY_BYTES
@@ -137,7 +138,9 @@ def encode_entry(entry: KeyringEntry) -> str:
 def decode_entry(line: bytes) -> KeyringEntry:
     """One line's entry. Raises DecodeError("format"), whose text names the key but never shows its value."""
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=unique_members)
+    except MemberTwiceError as error:
+        raise _wrong(str(error)) from None
     except (ValueError, RecursionError):
         raise _wrong("not JSON") from None
     if not isinstance(row, dict):

@@ -105,6 +105,16 @@ def provisioning() -> Case:
         "no epoch": {**entry, "hub": {"id": 1, "key": "00" * 16}},
         "not a JSON object": [],
     }
+    line = json.dumps(entry)
+    bad_lines = {
+        "not JSON": "{",
+        "beacon_key comes twice": line[:-1] + f', "beacon_key": "{"00" * 16}"' + "}",
+        "id comes twice": r'{"\u0069d": 1, ' + line[1:],
+        "colour comes twice": '{"colour": 1, "colour": 1, ' + line[1:],
+        "generation comes twice": line[:-1]
+        + f', "previous": {{"generation": 0, "generation": 0, "beacon_key": "{key}"}}'
+        + "}",
+    }
     return {
         "about": "Provisioning files, the 8 bytes of a persisted counter, and keyring lines; all that is bad has the "
         "reason 'format'. bad_bytes: files that are no UTF-8, in hexadecimal. The names of bad keyring lines are the "
@@ -132,5 +142,5 @@ def provisioning() -> Case:
             {"name": "a key from the future", "line": json.dumps({**entry, "colour": 1}), "values": entry},
         ],
         "bad_keyring": [{"name": name, "line": json.dumps(line)} for name, line in bad_entries.items()]
-        + [{"name": "not JSON", "line": "{"}],
+        + [{"name": name, "line": text} for name, text in bad_lines.items()],
     }

@@ -177,17 +177,19 @@ def test_orders_that_cannot_be_carried_are_answered() -> None:
             json.dumps({"tag": 8, "envelope": base64.b64encode(bytes(30)).decode()}).encode(),
             json.dumps({"request": "history", "tag": 7, "first": 5, "last": 4}).encode(),
             json.dumps({"request": "history", "tag": 8, "first": 4, "last": 5}).encode(),
+            b'{"request": "history", "tag": 8, "tag": 7, "first": 4, "last": 5}',
         ):
             desk.hub.order_arrived(order)
         for number in range(9):
             envelope = base64.b64encode(b"\x01" + number.to_bytes(4, "little") + bytes(20)).decode()
             desk.hub.order_arrived(json.dumps({"tag": 7, "envelope": envelope}).encode())
-        await until(lambda: len(replies(desk)) == 8)
+        await until(lambda: len(replies(desk)) == 9)
         assert [reply["status"] for reply in replies(desk)] == [
             *["malformed"] * 4,
             "no_tag",
             "malformed",
             "no_tag",
+            "malformed",
             "full",
         ]
 

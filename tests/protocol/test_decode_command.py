@@ -143,6 +143,9 @@ def test_keyring_without_the_tag_or_with_a_bad_line(tmp_path: Path) -> None:
     keyring.write_text('\n{"id": 1, "generation": 0, "beacon_key": "00"}')
     code, _, err = decode("--keyring", str(keyring), BEACON["beacon"])
     assert (code, "line 2: beacon_key has 1 bytes, not 16" in err) == (2, True)
+    keyring.write_text(f'\n{{"id": 1, "id": {BEACON["tag_id"]}, "generation": 0, "beacon_key": "{"00" * 16}"}}')
+    code, _, err = decode("--keyring", str(keyring), BEACON["beacon"])
+    assert (code, "line 2: id comes twice" in err) == (2, True)
 
 
 def test_output_that_cannot_be_written_is_one_line() -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tagwire.hubend import STATUS_NAMES
+from tagwire.json_members import unique_members
 from tagwire.messages import STATUS_BUSY
 from tagwire.ranges import Ranges, difference, intersection, union
 
@@ -67,7 +68,7 @@ class Mailbox:
         Raises OrderError; the same envelope twice is one order.
         """
         try:
-            document = json.loads(payload)
+            document = json.loads(payload, object_pairs_hook=unique_members)
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict) or not _is_counter(document.get("tag")):
