@@ -1,6 +1,6 @@
 """What a run has come to: its account against its objectives. Pure, but for this process's own memory."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tagfleet.figures import RunFigures
 from tagfleet.machine import peak_memory_bytes
@@ -9,7 +9,9 @@ from tagfleet.result import Result, judge_schedule
 from tagfleet.scenario import Scenario
 from tagfleet.slo import Check, Measured, checks
 from tagfleet.stage import Cast
-from tagfleet.twins import TwinCrew
+
+if TYPE_CHECKING:
+    from tagfleet.twin_crew import TwinCrew
 
 
 class Ran(NamedTuple):
@@ -21,7 +23,7 @@ class Ran(NamedTuple):
     figures: RunFigures
     cast: Cast
     pace: Pace
-    crew: TwinCrew | None
+    crew: "TwinCrew | None"
     began_us: int
     made_in_s: float
     recovery_s: float | None

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,14 +32,17 @@ from tagfleet.run_folder import run_folder
 from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.trace_tail import TraceTail
 from tagfleet.transmitter import Transmitter
-from tagfleet.twin import TwinFleet, interpreter_available
+from tagfleet.twin import interpreter_available
 from tagfleet.twin.counters import UnknownSeal
-from tagfleet.twins import TwinWatch, twin_fleet, twin_provisions
+from tagfleet.twins import TwinWatch, twin_provisions
 from tagfleet.view import View
 from tagfleet.world.world import build_world
 from taghub.settings import MqttSettings
 from tagwire.beacon import COMPANY_ID_TEST
 from tagwire.keyring import entry_from_provision, write_keyring
+
+if TYPE_CHECKING:  # it loads a Bluetooth stack
+    from tagfleet.twin.fleet import TwinFleet
 
 SITE, HUB = "demo", "truck-1"
 HUB_ID = 1  # the number of the hub, from 1: what its keys for sessions are made for
@@ -124,6 +128,8 @@ class Demo:
         async with contextlib.AsyncExitStack() as stack:
             fleet: TwinFleet | None = None
             if twins:
+                from tagfleet.twin_crew import twin_fleet
+
                 watch = TwinWatch(twins, self._ledger, self._oracle)
                 fleet = twin_fleet(twins, world, folder, settings.interpreter, watch)
                 await stack.enter_async_context(fleet)
@@ -188,7 +194,7 @@ class Demo:
         )
 
 
-def _twin_notes(fleet: TwinFleet | None) -> list[str]:
+def _twin_notes(fleet: "TwinFleet | None") -> list[str]:
     """What a person should know about twins whose firmware crashed."""
     processes = {} if fleet is None else {tag_id: twin.process for tag_id, twin in fleet.twins.items()}
     return [

@@ -6,12 +6,12 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tagfleet.broker import Broker, BrokerFailed, choose
 from tagfleet.conclusion import Ran, conclude
 from tagfleet.fault_schedule import Action
 from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures
-from tagfleet.hci_flock import HciFlock
 from tagfleet.identity import FIRST_TWIN_ID
 from tagfleet.ledger import Ledger, LedgerFull
 from tagfleet.machine import allow_many_files
@@ -29,9 +29,13 @@ from tagfleet.targets.inside import hub_name
 from tagfleet.traffic import DirectTraffic, Step, Traffic
 from tagfleet.twin import interpreter_available
 from tagfleet.twin.counters import UnknownSeal
-from tagfleet.twins import TwinCrew, twin_provisions
+from tagfleet.twins import twin_provisions
 from tagfleet.view import View
 from tagwire.provision import Provision
+
+if TYPE_CHECKING:  # they load a Bluetooth stack, which most runs do without
+    from tagfleet.hci_flock import HciFlock
+    from tagfleet.twin_crew import TwinCrew
 
 TICK_S = 0.025
 SHOW_S = 0.25
@@ -125,11 +129,15 @@ class Run:
         twins = self._twin_provisions()
         self._cast = build(scenario, self._start_us, now_us, twins, folder)
         if twins:
+            from tagfleet.twin_crew import TwinCrew
+
             self._crew = TwinCrew(twins, self._cast.world, self._cast.ledger, folder, self._interpreter)
             await stack.enter_async_context(self._crew)
         address = self._broker.host, self._broker.port
         hci = None if self._crew is None else self._crew.hci_transport
         if scenario.hubs.target == "hci":
+            from tagfleet.hci_flock import HciFlock
+
             self._traffic = await stack.enter_async_context(
                 HciFlock(self._cast.flock, self._cast.ledger, self._cast.faults)
             )

@@ -1,17 +1,13 @@
-"""Twins in a run: who they are, and what they tell the ledger."""
+"""Twins in a run: who they are, and what they tell the ledger. Pure."""
 
 import contextlib
-from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 
 from tagfleet.identity import make_provisions
 from tagfleet.ledger import Ledger
 from tagfleet.oracle import NonceOracle
-from tagfleet.twin import TwinFleet, TwinSpec
 from tagfleet.twin.counters import UnknownSeal, is_service, sealed_under
-from tagfleet.world.world import World
 from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE, HINT_PRIVATE, parse_header
 from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, open_beacons, pack_bodies, seal_beacons, unpack_bodies
 from tagwire.counter import make_counter
@@ -77,67 +73,3 @@ def flock_frame(key: bytes, tag_id: int, counter: int, frame: bytes) -> bytes | 
     hints = frame[0] & (HINT_BACKLOG | HINT_CONNECTABLE)
     packed = pack_bodies(unpack_bodies(bodies))
     return seal_beacons([key], [tag_id], [counter], packed, hints, header.kind).tobytes()
-
-
-def twin_fleet(
-    provisions: list[Provision], world: World, folder: Path, interpreter: str | None, watch: TwinWatch
-) -> TwinFleet:
-    """Twins that are the first tags of `world`, with a view of the sky; they wait for `start`."""
-    specs = [
-        TwinSpec(provision, make_counter(provision.generation, 0), world.view(i, always_sky=True))
-        for i, provision in enumerate(provisions)
-    ]
-    return TwinFleet(
-        specs,
-        folder,
-        interpreter,
-        on_made=watch.made,
-        on_advertised=watch.advertised,
-        on_reported=watch.reported,
-        autostart=False,
-    )
-
-
-class TwinCrew:
-    """The twins of a run, from entering to leaving the context; they are silent until `start`."""
-
-    def __init__(
-        self, provisions: list[Provision], world: World, ledger: Ledger, folder: Path, interpreter: str | None
-    ) -> None:
-        self._watch = TwinWatch(provisions, ledger, NonceOracle())
-        self._fleet = twin_fleet(provisions, world, folder, interpreter, self._watch)
-
-    async def __aenter__(self) -> Self:
-        """Raises FileNotFoundError when there is no interpreter, OSError when the folder cannot be written."""
-        await self._fleet.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        await self._fleet.__aexit__(*error)
-
-    @property
-    def hci_transport(self) -> str:
-        """What a bumble radio opens to hear them."""
-        return self._fleet.hci_transport
-
-    def start(self) -> None:
-        """Boot them."""
-        self._fleet.start()
-
-    async def stop(self) -> None:
-        """Off the air."""
-        await self._fleet.stop()
-
-    @property
-    def unequal(self) -> list[str]:
-        """See TwinWatch."""
-        return self._watch.unequal
-
-    def notes(self) -> list[str]:
-        """What a person should know about twins whose firmware crashed."""
-        processes = {tag_id: twin.process for tag_id, twin in self._fleet.twins.items()}
-        return [
-            f"twin {tag_id} crashed {process.crashes} times; its last words: {(list(process.console) or ['none'])[-1]}"
-            for tag_id, process in processes.items()
-            if process.crashes
-        ]

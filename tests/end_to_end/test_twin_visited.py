@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "simulator"))
 from hub_process import HubProcess, Subscriber
 from twin_bench import QUICK, twin_spec, until
 
-from tagfleet.twin import TwinFleet, interpreter_available
+from tagfleet.twin import interpreter_available
+from tagfleet.twin.fleet import TwinFleet
 from taghub.embedded_broker import embedded_broker
 from tagwire.batch import samples
 from tagwire.fields import Reading, to_codes

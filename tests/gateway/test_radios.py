@@ -19,7 +19,8 @@ from tags import Tag
 from virtual_world import INFO, TAG_ADDRESS
 from waiting import until
 
-from tagfleet.twin import Environment, TwinFleet, TwinSpec, interpreter_available
+from tagfleet.twin import Environment, TwinSpec, interpreter_available
+from tagfleet.twin.fleet import TwinFleet
 from taghub.heard import Heard
 from taghub.radio import Radio, bluez_host, keep, recovery
 from taghub.radio.base import COUNT_FOREIGN

@@ -12,9 +12,9 @@ import pytest
 from bleak import BleakScanner
 from twin_bench import QUICK, Bench, interpreter, on_bench, opened, twin_spec, until
 
-from tagfleet.twin import TwinFleet
 from tagfleet.twin.bytecode import BOARD_FOLDER
 from tagfleet.twin.counters import UnknownSeal
+from tagfleet.twin.fleet import TwinFleet
 from tagfleet.twin.image import provisioned_image
 from taghub.radio.bumble_backend import BumbleScanner
 from tagsmith.manifest import tag_files

@@ -13,7 +13,8 @@ from rom_loader import RomLoader
 
 from tagfleet.hub import HubFiles, HubProcess, settings_toml
 from tagfleet.subscriber import Subscriber
-from tagfleet.twin import TwinFleet, TwinSpec, interpreter_available
+from tagfleet.twin import TwinSpec, interpreter_available
+from tagfleet.twin.fleet import TwinFleet
 from taghub.settings import MqttSettings
 from tagsmith.command_line import main
 from tagsmith.image import read_image

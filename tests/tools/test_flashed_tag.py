@@ -7,7 +7,8 @@ import pytest
 from esp_files import FILE_SYSTEM_OFFSET, micropython_file
 from rom_loader import RomLoader
 
-from tagfleet.twin import Environment, TwinFleet, TwinSpec, interpreter_available
+from tagfleet.twin import Environment, TwinSpec, interpreter_available
+from tagfleet.twin.fleet import TwinFleet
 from tagsmith import signing
 from tagsmith.bundle import make_bundle, read_bundle
 from tagsmith.compile import compile_files

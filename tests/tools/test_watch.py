@@ -11,7 +11,8 @@ import pytest
 from bench_board import BenchBoard, blank_image, on_a_desk
 from test_provision import ORDER, provision
 
-from tagfleet.twin import TwinFleet, TwinSpec
+from tagfleet.twin import TwinSpec
+from tagfleet.twin.fleet import TwinFleet
 from taghub.heard import Heard
 from taghub.intake import Accepted
 from taghub.scan import ROWS_MAX, Scan, describe
