@@ -23,7 +23,7 @@ from taghub.sample_columns import Fetched, live_columns
 from taghub.sample_rows import Rows, are_alarms, rows_of
 from taghub.sender import Sender
 from taghub.settings import Settings
-from taghub.spool import DROP_MEMORY, Dropped, Known, Loaded, Spool, Store
+from taghub.spool import Dropped, Known, Loaded, Spool, Store
 from taghub.status import ONLINE, Figures, RadioStatus, status
 from taghub.topics import topics
 from taghub.trace_file import TraceFile
@@ -250,7 +250,7 @@ class Hub:
                 "open_samples": self._batcher.open_samples,
             },
             link=self._link,
-            dropped={**totals.dropped, DROP_MEMORY: self.spool.dropped_memory},
+            dropped=self.spool.dropped,
             spool={
                 "durable": int(self._durable),
                 "failing": self.spool.failing,

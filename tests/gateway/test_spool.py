@@ -11,7 +11,7 @@ from tags import NOW_S, NOW_US
 from waiting import until
 
 from taghub.batcher import Batcher
-from taghub.closed_batch import LANE_BACKLOG, LANE_EVENT, LANE_LIVE, ClosedBatch
+from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_LIVE, LANE_REPLY, ClosedBatch
 from taghub.intake import Accepted
 from taghub.outbox import READY_MAX
 from taghub.sample_columns import Fetched
@@ -193,6 +193,28 @@ def test_full_disk_without_a_broker_is_bounded_and_counted(run: Callable[..., No
         assert made.dropped_memory == 5
         store.full = False
         await until(lambda: store.totals.batches == 10)
+
+    run(scenario)
+
+
+def test_memory_drops_alarms_and_events_last(run: Callable[..., None]) -> None:
+    lanes = {LANE_EVENT: [1], LANE_ALARM: [2, 3], LANE_LIVE: [4, 7], LANE_BACKLOG: [5, 6], LANE_REPLY: [8]}
+
+    async def scenario(made: Spool, store: StubbornStore, news: News) -> None:
+        store.full = True
+        made.add([batch(0, 0)])
+        await until(lambda: made.failing != "")
+        lane_of = {sequence: lane for lane, sequences in lanes.items() for sequence in sequences}
+        for sequence, lane in sorted(lane_of.items()):
+            made.add([ClosedBatch(sequence, lane, NOW_S, int(lane >= LANE_ALARM), bytes(1000))])
+        assert news.dropped == []
+        for sequence in range(9, 15):
+            made.add([ClosedBatch(sequence, LANE_ALARM, NOW_S, 1, bytes(1300))])
+        assert [drop.sequence for drop in news.dropped] == [5, 6, 0, 4, 7, 2]
+        assert (made.dropped["memory_full"], made.dropped["events"]) == (6, 1), "the reply is told apart"
+        assert sorted(sent(made)) == [1, 3, *range(9, 15)], "what was dropped is not sent either"
+        store.full = False
+        await until(lambda: store.totals.batches == 8)
 
     run(scenario)
 

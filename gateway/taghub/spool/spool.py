@@ -14,8 +14,9 @@ from typing import NamedTuple, Protocol, TypeVar
 from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_LIVE, ClosedBatch, sample_keys
 from taghub.outbox import READY_MAX, Outbox
 from taghub.sample_rows import NO_ROWS, Rows, count_live, joined
-from taghub.spool.commit import Commit, Dropped, Loaded, StoreDamagedError, StoreError
+from taghub.spool.commit import DROP_EVENT, Commit, Dropped, Loaded, StoreDamagedError, StoreError
 from taghub.spool.errands import Errands, Notes, Row
+from taghub.spool.schema import LANES_BY_LOSS
 from taghub.spool.seen import Seen
 from taghub.spool.store import Store
 from tagwire.errors import DecodeError
@@ -76,6 +77,7 @@ class Spool:
         """Damaged files that were replaced."""
         self.dropped_memory = 0
         """Samples dropped because neither the file nor the broker could take them."""
+        self._dropped_events = 0
         self._store = store
         self._events = events
         self._memory_bytes = memory_bytes
@@ -102,6 +104,14 @@ class Spool:
     @property
     def store(self) -> Store:
         return self._store
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Samples that were given up, by reason: from the file since it was made, from memory since the start. Events
+        and replies, which are no samples, are together under DROP_EVENT."""
+        file = self._store.totals.dropped
+        events = file[DROP_EVENT] + self._dropped_events
+        return {**file, DROP_EVENT: events, DROP_MEMORY: self.dropped_memory}
 
     @property
     def undelivered_batches(self) -> int:
@@ -351,20 +361,29 @@ class Spool:
     def _send_unsaved(self) -> None:
         held = {*self.outbox.held}
         self.outbox.put((batch for number, batch in self._batches.items() if number not in held), saved=False)
-        flying = {*self.outbox.flying}
         size = sum(len(batch.payload) for batch in self._batches.values())
-        for number in [number for number in self._batches if number not in flying]:
-            if size <= self._memory_bytes:
-                break
-            batch = self._batches.pop(number)
-            size -= len(batch.payload)
-            self.dropped_memory += batch.samples
-            if batch.lane >= LANE_ALARM and len(self._lost) < PENDING_SAMPLES_MAX:
-                with contextlib.suppress(DecodeError):  # it is our own; what it cannot tell is not worth the writer
-                    self._lost += sample_keys(batch)
-            self._give_up([Dropped(number, batch.samples, DROP_MEMORY)])
+        if size > self._memory_bytes:
+            self._drop_unsaved(size)
+
+    def _drop_unsaved(self, size: int) -> None:
+        """Make room in memory, which holds `size` bytes of payloads: by lane as in the file, the oldest first."""
+        flying = {*self.outbox.flying}
+        for lane in LANES_BY_LOSS:
+            for batch in [each for each in self._batches.values() if each.lane == lane and each.sequence not in flying]:
+                if size <= self._memory_bytes:
+                    return
+                self._take_unsaved(batch.sequence)
+                size -= len(batch.payload)
+                if batch.lane < LANE_ALARM:
+                    self._dropped_events += 1
+                elif len(self._lost) < PENDING_SAMPLES_MAX:
+                    with contextlib.suppress(DecodeError):  # our own; what it cannot tell is not worth the writer
+                        self._lost += sample_keys(batch)
+                self.dropped_memory += batch.samples
+                self._give_up([Dropped(batch.sequence, batch.samples, DROP_MEMORY)])
 
     def _take_unsaved(self, sequence: int) -> bool:
+        self._untold.discard(sequence)
         return self._batches.pop(sequence, None) is not None
 
     def _more_stored(self) -> bool:
