@@ -80,6 +80,33 @@ def test_image_smaller_than_its_partition_is_refused_by_micropython(micropython:
     assert "OSError" in mount(micropython, image, extra_blocks=16).stdout
 
 
+# What a search of `import` costs where each module is found by its third name.
+SEARCH = """
+Partition.reads = 0
+read = Partition.readblocks
+def counted(self, *arguments):
+    Partition.reads += 1
+    return read(self, *arguments)
+Partition.readblocks = counted
+vfs.mount(partition, "/tag")
+for name in os.listdir("/tag/tag"):
+    try:
+        os.stat("/tag/tag/" + name + "?")
+    except OSError:
+        pass
+print(Partition.reads // len(os.listdir("/tag/tag")))
+"""
+
+
+def test_name_is_looked_for_in_few_reads_of_flash(micropython: str, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(make_image(compile_files(tag_files()), IMAGE_BYTES))
+    before_mount, _, _ = MOUNT.partition("vfs.mount")
+    program = (before_mount + SEARCH).replace("IMAGE", str(image)).replace("EXTRA_BLOCKS", "0")
+    done = subprocess.run([micropython, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert int(done.stdout) < 64, "a wake from files looks for 130 names"
+
+
 def test_image_is_the_same_for_the_same_files() -> None:
     files = {"boot.py": b"", "tag/app.py": b"1", "tag/sensors/nmea.py": b"2" * 9000}
     backwards = dict(reversed(files.items()))

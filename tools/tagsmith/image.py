@@ -11,6 +11,9 @@ BLOCK_BYTES = 4096
 READ_BYTES = PROGRAM_BYTES = 32
 CACHE_BYTES = 128
 LOOKAHEAD_BYTES = 32
+# Of its 4 kB a folder's block may fill no more while an image is made. Each look for a name reads what its folder has
+# from the first block on, what was replaced since too; a wake that imports from files looks 130 times.
+FOLDER_BYTES = 1024
 
 
 def make_image(files: Mapping[str, bytes], size_bytes: int) -> bytes:
@@ -26,6 +29,7 @@ def make_image(files: Mapping[str, bytes], size_bytes: int) -> bytes:
         prog_size=PROGRAM_BYTES,
         cache_size=CACHE_BYTES,
         lookahead_size=LOOKAHEAD_BYTES,
+        metadata_max=FOLDER_BYTES,
     )
     try:
         for path, content in sorted(files.items()):
