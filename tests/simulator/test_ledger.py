@@ -193,6 +193,19 @@ def test_third_and_fourth_hub_are_known_too() -> None:
     assert together.reported_count == 1
 
 
+def test_all_hubs_that_report_a_sample_in_one_call_are_counted_and_the_earliest_is_the_first(tmp_path: Path) -> None:
+    ledger = Ledger(ids(7, 8), ids(0, 0), MADE_US, MADE_US, folder=tmp_path)
+    ledger.made(ids(7, 8), ids(1, 1), columns(READING, READING), ids(MADE_US, MADE_US))
+    tags, hubs, times = ids(7, 8, 7, 7, 7, 8), ids(5, 4, 3, 9, 5, 4), ids(40, 30, 20, 10, 50, 60) * 1_000
+    ledger.reported(tags, np.ones(6, np.int64), hubs, MADE_US + times)
+    ledger.save({"name": "n", "hubs": []})
+    _, _, rows = read_rows(tmp_path)
+    told = rows[rows["state"] > 0]
+    assert told["hub"].tolist() == [9, 4]
+    assert told["hubs"].tolist() == [3, 1]
+    assert told["reported"].tolist() == [101, 301]
+
+
 def test_sample_that_was_never_made_is_wrong() -> None:
     ledger = ledger_with(made=False, reported=False)
     ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US)

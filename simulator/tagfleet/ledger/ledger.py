@@ -118,6 +118,7 @@ class Ledger:
         rows = self._rows.array
         new = rows["state"][index] & classes.MADE == 0
         first = index[new]
+        once = _leading(rows["made_ms"], first)
         values = narrowed(readings, self._start_s)
         for name, column in values.items():
             rows[name][first] = column[new]
@@ -125,11 +126,11 @@ class Ledger:
         bits = np.where(np.broadcast_to(advertised, len(index)), classes.MADE | classes.ADVERTISED, classes.MADE)
         rows["state"][index] |= bits.astype(np.uint16)
         differs = np.zeros(len(index), bool)
-        if not new.all() or len(np.unique(index)) != len(index):
+        if not new.all() or not once.all():
             for name, column in values.items():
                 differs |= rows[name][index] != column
             self.comparison.spoil(index[differs], "made twice, with different values")
-        self.made_count += len(np.unique(first)) if differs.any() else len(first)
+        self.made_count += int(once.sum())
         for row in index.tolist() if self._early else ():
             for early in self._early.pop(row, ()):
                 self._early_left += 1
@@ -153,8 +154,9 @@ class Ledger:
         hub = np.broadcast_to(hubs, len(index))[known]
         times = self._real(np.broadcast_to(t_us, len(index))[known])
         index = index[known]
-        index, first = np.unique(index << 16 | hub, return_index=True)
-        index, hub, times = index >> 16, hub[first], times[first]
+        if (times[1:] < times[:-1]).any():
+            order = np.argsort(times, kind="stable")
+            index, hub, times = index[order], hub[order], times[order]
         rows = self._rows.array
         state = rows["state"][index]
         rows["state"][index] = state | (classes.REPORTED | classes.TRACED * traced)
@@ -164,22 +166,19 @@ class Ledger:
         elif (was_off := state & classes.HUB_OFF != 0).any():
             rows["state"][index[was_off]] &= ~np.uint16(classes.HUB_OFF)  # another hub heard it, and was running
         # Of several hubs that report a sample in one call, the earliest is its first.
-        order = np.lexsort((times, index))
-        index, hub, times = index[order], hub[order], times[order]
-        leads = np.ones(len(index), bool)
-        leads[1:] = index[1:] != index[:-1]
-        new = leads & (rows["reported"][index] == 0)
-        first_index = index[new]
-        rows["reported"][first_index] = times[new]
-        rows["hub"][first_index] = hub[new]
+        first = _stamp(rows["reported"], index, times)
+        first_index = index[first]
+        rows["hub"][first_index] = hub[first]
         rows["hubs"][first_index] = 1
         self.reported_count += len(first_index)
         self._arrived_of_reported += int((rows["arrivals"][first_index] > 0).sum())
-        again = np.flatnonzero(~new & (rows["hub"][index] != hub))
+        again = np.flatnonzero(rows["hub"][index] != hub)
         if len(again):
+            pairs = index[again] << 16 | hub[again]
+            again = again[np.sort(np.unique(pairs, return_index=True)[1])]
             index, hub = index[again], hub[again]
-            added = self._reporters.add(rows["hub2"], index, hub)
-            rows["hubs"][index[added]] = np.minimum(rows["hubs"][index[added]].astype(np.int64) + 1, 255)
+            added, counts = np.unique(index[self._reporters.add(rows["hub2"], index, hub)], return_counts=True)
+            rows["hubs"][added] = np.minimum(rows["hubs"][added] + counts, 255)
 
     def traced(self, hubs: Ints | int, events: Ints, tag_ids: Ints, counters: Ints, t_us: Ints) -> None:
         """What hubs' traces say, with their times corrected to this machine's clock."""
@@ -198,9 +197,9 @@ class Ledger:
                 hub = np.broadcast_to(hubs, len(events))[chosen]
                 self.reported(tag_ids[chosen], counters[chosen], hub, np.broadcast_to(t_us, len(events))[chosen])
             elif event == ACCEPTED:
-                self.accepted_count += self._stamp("accepted", at, times)
+                self.accepted_count += len(_stamp(rows["accepted"], at, times))
             elif event == ACKNOWLEDGED:
-                self.acknowledged_count += self._stamp("acknowledged", at, times)
+                self.acknowledged_count += len(_stamp(rows["acknowledged"], at, times))
 
     def arrived(
         self,
@@ -224,17 +223,15 @@ class Ledger:
         if not len(index):
             return
         rows = self._rows.array
-        unique, firsts, counts = np.unique(index, return_index=True, return_counts=True)
-        once = np.zeros(len(index), bool)
-        once[firsts] = True  # the others are in this batch twice
-        first = once & (rows["arrivals"][index] == 0)
+        first = np.zeros(len(index), bool)  # the others came before, or are in this batch twice
+        first[_stamp(rows["arrived"], index, self._real(np.full(len(index), t_us)))] = True
         self._senders.count(rows, index[~first], hub, repeated)
         fresh = index[first]
         bits = classes.ARRIVED | (classes.RECOVERED if backlog else 0)
         rows["state"][fresh] |= bits
-        rows["arrived"][fresh] = self._real(np.array([t_us]))[0]
         rows["from_hub"][fresh] = hub
-        rows["arrivals"][unique] = np.minimum(rows["arrivals"][unique].astype(np.int64) + counts, 255)
+        each, counts = np.unique(index, return_counts=True)
+        rows["arrivals"][each] = np.minimum(rows["arrivals"][each] + counts, 255)
         self.arrived_count += len(fresh)
         if len(fresh):
             self.last_arrival_us = max(self.last_arrival_us, t_us)
@@ -355,13 +352,6 @@ class Ledger:
             self._used = max(self._used, int(index[known].max()) + 1)
         return index, known
 
-    def _stamp(self, name: str, index: Index, times: Ints) -> int:
-        """Put the first time of something into rows. Returns to how many it was new."""
-        column = self._rows.array[name]
-        new = column[index] == 0
-        column[index[new]] = times[new]
-        return len(np.unique(index[new]))
-
     def _real(self, t_us: npt.NDArray[Any]) -> Ints:
         """Unix microseconds as the rows hold them: never 0."""
         return np.clip((np.asarray(t_us, np.int64) - self._start_real_us) // 100 + 1, 1, 0xFFFFFFFF)
@@ -370,3 +360,21 @@ class Ledger:
         for sample in zip(tag_ids.tolist(), counters.tolist(), strict=True):
             if len(self._strangers) < _STRANGERS_MAX:
                 self._strangers.add(sample)
+
+
+def _stamp(column: npt.NDArray[Any], index: Index, times: Ints) -> Index:
+    """Put times, the earliest first, into those rows of a column that have none. Returns the places in `index` of those
+    that were put in."""
+    new = np.flatnonzero(column[index] == 0)
+    first = new[_leading(column, index[new])]
+    column[index[first]] = times[first]
+    return first
+
+
+def _leading(column: npt.NDArray[Any], index: Index) -> npt.NDArray[np.bool_]:
+    """Of each entry of `index`, whether it is the first of its row. It takes the rows' values in `column`, 32 bits that
+    are still free, as its scratch: a third of what sorting takes."""
+    places = np.arange(1, len(index) + 1, dtype=column.dtype)
+    column[index[::-1]] = places[::-1]  # of several values for one row, numpy leaves the last
+    leads: npt.NDArray[np.bool_] = column[index] == places
+    return leads
