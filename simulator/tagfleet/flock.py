@@ -64,7 +64,7 @@ Alter = Callable[[Ints, Ints, Floats, ReadingColumns], ReadingColumns]
 
 
 class _Made(NamedTuple):
-    """Samples before they are sealed: one of each tag, in any order."""
+    """Samples before they are sealed: of each tag in their order."""
 
     tags: Ints
     sequences: Ints
@@ -139,7 +139,7 @@ class Flock:
             if self._nothing is None:
                 self._nothing = self._sealed_samples(self._make(np.empty(0, np.int64)))
             return self._nothing
-        return self._sealed_samples(_in_order(parts))
+        return self._sealed_samples(_joined(parts))
 
     def made(self, tag: int) -> int:
         """How many samples a tag has made: the sequence of the next one."""
@@ -225,7 +225,7 @@ class Flock:
         return readings if self._alter is None else self._alter(tags, sequences, t_s, readings)
 
     def _sealed_samples(self, made: _Made) -> Samples:
-        """Samples in order of time as they go on the air."""
+        """Samples as they go on the air, in order of time."""
         tags, sequences, t_s, intervals_s, readings, codes, reasons = made
         kinds: Ints | int = KIND_SAMPLE
         if self._alarms is not None:
@@ -234,17 +234,20 @@ class Flock:
             readings = _in_cells(readings, cells, reasons != NO_ALARM)
         counters = self._first_counters[tags] + sequences
         hints = 0 if self.journals is None else self.journals.hints(tags, sequences)
+        # As they were made, tag after tag: in order of time each cipher would come out of cold memory.
         beacons = self._sealed(tags, counters, codes, kinds, hints, t_s)
+        order = np.argsort(t_s, kind="stable")
+        tags, beacons = tags[order], beacons[order]
         return Samples(
             tags,
             self.tag_ids[tags],
-            counters,
-            (t_s * 1e6).astype(np.int64),
-            readings,
+            counters[order],
+            (t_s[order] * 1e6).astype(np.int64),
+            ReadingColumns(*(column[order] for column in readings)),
             beacons,
             advertisements(self._company_id, beacons),
             self._world_index[tags],
-            (intervals_s * 1e6).astype(np.int64),
+            (intervals_s[order] * 1e6).astype(np.int64),
         )
 
     def _sealed(
@@ -268,12 +271,11 @@ _NOBODY: "np.ndarray[tuple[int], np.dtype[np.bool_]]" = np.zeros(1, np.bool_)
 """For everybody that something is not so."""
 
 
-def _in_order(parts: list[_Made]) -> _Made:
-    """All of some parts, ordered by time."""
-    order = np.argsort(np.concatenate([part.t_s for part in parts]), kind="stable")
+def _joined(parts: list[_Made]) -> _Made:
+    """All of some parts, one after the other."""
 
     def joined(columns: Iterable[Any]) -> Any:
-        return np.concatenate(list(columns))[order]
+        return np.concatenate(list(columns))
 
     tags, sequences, t_s, intervals_s = (joined(part[i] for part in parts) for i in range(4))
     readings = ReadingColumns(*(joined(columns) for columns in zip(*(part.readings for part in parts), strict=True)))
