@@ -64,7 +64,7 @@ def figures(runs: int) -> Iterator[Figure]:
     if mosquitto is None:
         return
     rounds = max(1, runs // 3)
-    quick = [_run(minutes=60, tags=20_000, interval_s=60, target="inside", batch_age_s=60) for _ in range(rounds)]
+    quick = [_run(minutes=120, tags=20_000, interval_s=60, target="inside", batch_age_s=60) for _ in range(rounds)]
     peers = {"one paho client per tag": [_one_client_per_tag(mosquitto) for _ in range(rounds)]}
     if _has_locust():
         peers["Locust's MQTT user"] = [_locust(mosquitto) for _ in range(rounds)]

@@ -37,7 +37,7 @@ from tagwire.history import Record
 from tagwire.keys import beacon_key, id_key
 from tagwire.provision import Provision
 
-SEALERS_MAX = 30_000  # of larger flocks a kept cipher is slower than a new one: each beacon finds it in cold memory
+SEALERS_MAX = 200_000  # tags whose ciphers are kept, 560 bytes each; larger flocks make one anew for each beacon
 INTERVAL_JITTER = 0.05  # of the interval, either way: a sleeping tag's RC oscillator
 
 _STREAM_PHASE, _STREAM_JITTER = 30, 31

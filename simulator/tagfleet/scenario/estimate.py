@@ -5,6 +5,7 @@ The bytes are measured ones (a run of 100,000 tags), rounded up.
 
 from typing import NamedTuple
 
+from tagfleet.flock import SEALERS_MAX
 from tagfleet.ledger.rows import ROW
 from tagfleet.scenario.model import Scenario
 from tagfleet.targets.inside import workers_for
@@ -13,11 +14,12 @@ BASE_MB = 150.0  # Python, numpy, the parts of a run
 WORKER_MB = 75.0
 TAG_BYTES = 310  # world, flock, keys
 UNSEALED_TAG_BYTES = 250
+SEALER_BYTES = 560  # a kept cipher, of flocks that are not too large for it
 HUB_TAG_BYTES = 2_200  # what a hub's intake and spool keep of a tag
 HUB_MB = 1.2  # inside: threads, SQLite, MQTT client
 TAGHUB_MB = 65.0  # a process
 LEDGER_DEPTH = 3  # samples of a tag whose rows are in use at once; older ones are in the file
-SAMPLES_PER_S = {"inside": 60_000.0, "batches": 120_000.0, "taghub": 30_000.0, "air": 30_000.0, "hci": 200.0}
+SAMPLES_PER_S = {"inside": 100_000.0, "batches": 200_000.0, "taghub": 30_000.0, "air": 30_000.0, "hci": 200.0}
 """About what one 2-core machine makes and takes in, with a plain air; a third of it with the full one."""
 FULL_AIR_SHARE = 0.3
 
@@ -40,6 +42,8 @@ def estimate(scenario: Scenario, free_bytes: int) -> Estimate:
     """free_bytes: the machine's free memory; 0 where it is not known."""
     tags, hubs = scenario.tags.count, scenario.hubs
     per_tag = UNSEALED_TAG_BYTES if hubs.target == "batches" else TAG_BYTES
+    if hubs.target != "batches" and tags <= SEALERS_MAX:
+        per_tag += SEALER_BYTES
     per_tag += min(LEDGER_DEPTH, scenario.samples_per_tag) * ROW.itemsize
     fixed = BASE_MB * 1e6
     if hubs.target in ("inside", "batches"):
