@@ -83,6 +83,12 @@ class Decoder:
         """Of a record that was begun and has not ended: not 0 at the end of a file that was cut off."""
         return len(self._rest)
 
+    def end(self) -> None:
+        """The file is over. Raises DecodeError for what was no capture, such as an empty file, or is damaged there."""
+        self.feed(b"")
+        if self._link is None:
+            decode_header(self._rest)
+
     def feed(self, data: bytes) -> list[Advertisement]:
         """Raises DecodeError for what is no capture, or is damaged; what came before is not lost by it."""
         self._rest += data
@@ -96,6 +102,8 @@ class Decoder:
         while len(self._rest) - start >= _RECORD.size:
             _, size, flags, _, t_us = _RECORD.unpack_from(self._rest, start)
             if size > RECORD_BYTES_MAX:
+                if found:
+                    break  # for the next call to say
                 self._rest = self._rest[start:]
                 raise DecodeError(REASON_LENGTH, f"a record of {size} bytes: the capture is damaged")
             end = start + _RECORD.size + size

@@ -1,5 +1,6 @@
 """A capture of real air as a scenario: as many tags, as often, as loud, as well received."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
@@ -25,20 +26,28 @@ def scenario_of_capture(path: Path, company_id: int = COMPANY_ID_TEST) -> str:
     """The text of a scenario. Raises CaptureUnreadable."""
     decoder = Decoder()
     found: list[Advertisement] = []
+    flaw = ""
     try:
         with path.open("rb") as file:
             while data := file.read(_READ_BYTES):
                 found += decoder.feed(data)
+        decoder.end()
+        if decoder.unfinished_bytes:
+            flaw = "The capture was cut off: its last record is not whole."
     except OSError as error:
         raise CaptureUnreadable(f"{path} cannot be read: {error.strerror}") from None
     except DecodeError as error:
         if not found:
             raise CaptureUnreadable(f"{path}: {error.detail}") from None
-    return scenario_text(found, path.name, company_id)
+        flaw = f"Only what stands before the damage was taken ({error.detail})."
+    return scenario_text(found, path.name, company_id, flaw)
 
 
-def scenario_text(advertisements: Iterable[Advertisement], name: str, company_id: int = COMPANY_ID_TEST) -> str:
-    """The same from advertisements in order of time. Raises CaptureUnreadable where none is of our tags."""
+def scenario_text(
+    advertisements: Iterable[Advertisement], name: str, company_id: int = COMPANY_ID_TEST, flaw: str = ""
+) -> str:
+    """The same from advertisements in order of time. flaw: a sentence about the capture. Raises CaptureUnreadable where
+    none is of our tags."""
     samples: dict[int, dict[int, list[int]]] = defaultdict(dict)  # tag -> counter's low half -> times
     loudness: dict[int, list[int]] = defaultdict(list)
     others: set[str] = set()
@@ -64,10 +73,11 @@ def scenario_text(advertisements: Iterable[Advertisement], name: str, company_id
     means = [fmean(values) for values in loudness.values()]
     assumed = "" if gaps_s else "  # assumed: no tag was heard with two samples"
     return f"""\
-title = "As captured: {name}"
+title = {_toml_line(f"As captured: {name}")}
 about = \"\"\"
 Made from a capture of {span_s:,.0f} s: {len(samples):,} tags, {len(others):,} other senders, tags' mean loudness
 {fmean(means):.0f} dBm. A capture shows what was received; how much more was sent is an estimate.
+{flaw}
 \"\"\"
 
 [run]
@@ -89,6 +99,12 @@ shadowing_db = {min(30.0, pstdev(means)):.1f}  # between tags
 [slo]
 lost = 0
 """
+
+
+def _toml_line(text: str) -> str:
+    """A title: one line of at most 100 printable characters, as a TOML string."""
+    shown = "".join(sign if sign.isprintable() else "?" for sign in text[:100])
+    return json.dumps(shown, ensure_ascii=False)  # a JSON string is a TOML basic string
 
 
 def _gaps_s(counters: dict[int, list[int]]) -> list[float]:

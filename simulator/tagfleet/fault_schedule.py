@@ -1,6 +1,6 @@
 """A scenario's faults of hubs, links and broker as actions in order of time. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tagfleet.scenario.faults import (
@@ -64,13 +64,23 @@ def actions(faults: Sequence[Fault], hubs: int) -> list[Action]:
                 found.append(Action(fault.at, CRASH, chosen, 0, f"power lost: {who}"))
                 found.append(Action(fault.end_s, START, chosen, 0, f"power back: {who}"))
             case ClockError():
-                skew_us = round(fault.step * 1e6)
-                text = f"clock {duration_text(abs(fault.step))} {'slow' if fault.step < 0 else 'fast'}: {who}"
-                found.append(Action(fault.at, CLOCK, chosen, skew_us, text))
-                found.append(Action(fault.end_s, CLOCK, chosen, 0, f"clock right again: {who}"))
+                found += [*_set_clocks(faults, fault.at, chosen, hubs), *_set_clocks(faults, fault.end_s, chosen, hubs)]
             case _:
                 found.append(Action(fault.at, "", (), 0, f"{_of_tags(fault, who)}, for {duration_text(fault.lasts)}"))
     return sorted(found, key=lambda action: action.moment_s)
+
+
+def _set_clocks(faults: Sequence[Fault], moment_s: float, chosen: Sequence[int], hubs: int) -> Iterator[Action]:
+    """What the clocks of some hubs are set to. Of several errors, the one that began last is what a clock shows."""
+    step_s = dict.fromkeys(chosen, 0.0)
+    errors = [fault for fault in faults if isinstance(fault, ClockError) and fault.at <= moment_s < fault.end_s]
+    for error in sorted(errors, key=lambda one: one.at):
+        step_s |= {hub - 1: error.step for hub in numbers(error.hubs, hubs) if hub - 1 in step_s}
+    for step in sorted(set(step_s.values())):
+        these = tuple(hub for hub in chosen if step_s[hub] == step)
+        how = f"{duration_text(abs(step))} {'slow' if step < 0 else 'fast'}" if step else "right again"
+        who = "the hub" if hubs == 1 else f"{len(these)} of {hubs} hubs"
+        yield Action(moment_s, CLOCK, these, round(step * 1e6), f"clock {how}: {who}")
 
 
 def _of_tags(fault: BrokenSensor | CoolerFailure | ClonedTags | DyingBatteries | ReplayAttack, who: str) -> str:

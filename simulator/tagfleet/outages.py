@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from tagfleet import fault_schedule
@@ -22,7 +23,9 @@ class Outages:
         self._target = target
         self._broker = broker
         self._count = 0
-        self._away: dict[int, int] = {}  # how many outages each hub's link is in
+        self._away: Counter[int] = Counter()  # how many outages each hub's link is in
+        self._powerless: Counter[int] = Counter()  # how many reboots each hub is in
+        self._broker_away = 0  # how many outages it is in
         self._recovering: tuple[float, int] | None = None  # since when, and of what was made before (Unix microseconds)
 
     @property
@@ -41,23 +44,28 @@ class Outages:
         match action.do:
             case fault_schedule.CUT | fault_schedule.SILENCE:
                 self._count += 1
-                await target.cut(self._newly_away(hubs), action.do == fault_schedule.SILENCE)
+                await target.cut(_first(self._away, hubs), action.do == fault_schedule.SILENCE)
             case fault_schedule.JOIN:
                 self._count -= 1
-                await target.join(self._back(hubs))
+                await target.join(_last(self._away, hubs))
             case fault_schedule.CRASH:
                 off |= set(hubs)
-                await target.crash(hubs)
+                await target.crash(_first(self._powerless, hubs))
             case fault_schedule.START:
-                await target.start(hubs)
-                off -= set(hubs)
+                back = _last(self._powerless, hubs)
+                await target.start(back)
+                off -= set(back)
             case fault_schedule.CLOCK:
                 await target.set_clock(hubs, action.skew_us)
             case fault_schedule.BROKER_STOP | fault_schedule.BROKER_KILL:
                 self._count += 1
-                await self._broker.stop(kill=action.do == fault_schedule.BROKER_KILL)
+                self._broker_away += 1
+                if self._broker_away == 1:
+                    await self._broker.stop(kill=action.do == fault_schedule.BROKER_KILL)
             case fault_schedule.BROKER_START:
-                await self._broker.start()
+                self._broker_away -= 1
+                if not self._broker_away:
+                    await self._broker.start()
                 self._count -= 1
         if action.do in ENDS_OF_OUTAGES:
             self.over_s = time.monotonic()
@@ -75,13 +83,15 @@ class Outages:
         self.recovery_s = now_s - since_s
         return self.recovery_s
 
-    def _newly_away(self, hubs: Sequence[int]) -> list[int]:
-        new = [hub for hub in hubs if not self._away.get(hub)]
-        for hub in hubs:
-            self._away[hub] = self._away.get(hub, 0) + 1
-        return new
 
-    def _back(self, hubs: Sequence[int]) -> list[int]:
-        for hub in hubs:
-            self._away[hub] -= 1
-        return [hub for hub in hubs if not self._away[hub]]
+def _first(faults: Counter[int], hubs: Sequence[int]) -> list[int]:
+    """One more fault has come to some hubs: those that had none."""
+    new = [hub for hub in hubs if not faults[hub]]
+    faults.update(hubs)
+    return new
+
+
+def _last(faults: Counter[int], hubs: Sequence[int]) -> list[int]:
+    """One fault of some hubs is over: those that have none left."""
+    faults.subtract(hubs)
+    return [hub for hub in hubs if not faults[hub]]

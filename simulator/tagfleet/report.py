@@ -1,6 +1,7 @@
 """How a run ended: for a person, as one line of JSON for a script, and as JUnit XML for CI. Pure."""
 
 import json
+import re
 from typing import Any
 from xml.etree import ElementTree
 
@@ -124,7 +125,7 @@ def junit(result: Result) -> str:
     cases.append(("run", result.failure or "to its end", not result.failure, True))
     suite = ElementTree.Element(
         "testsuite",
-        name=f"tagfleet.{result.name}",
+        name=_xml(f"tagfleet.{result.name}"),
         tests=str(len(cases)),
         failures=str(sum(not good and not error for _, _, good, error in cases)),
         errors=str(sum(not good and error for _, _, good, error in cases)),
@@ -132,21 +133,27 @@ def junit(result: Result) -> str:
         time=f"{result.figures.elapsed_s:.3f}",
     )
     for name, said, good, error in cases:
-        case = ElementTree.SubElement(suite, "testcase", classname=f"tagfleet.{result.name}", name=name, time="0")
+        case = ElementTree.SubElement(suite, "testcase", classname=suite.attrib["name"], name=name, time="0")
         if not good:
-            ElementTree.SubElement(case, "error" if error else "failure", message=said)
-    ElementTree.SubElement(suite, "system-out").text = text(result)
+            ElementTree.SubElement(case, "error" if error else "failure", message=_xml(said))
+    ElementTree.SubElement(suite, "system-out").text = _xml(text(result))
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DUPLICATES = {
     "other_hub": "of samples that another hub delivered too",
     "redelivered": "in a batch that MQTT delivered twice",
     "resent": "that a hub put into a second batch",
 }
+
+
+def _xml(text: str) -> str:
+    """XML 1.0, section 2.2, has no word for most control characters, such as a log's line may hold."""
+    return _NOT_XML.sub("?", text)
 
 
 def _rounded(value: float | None) -> float | None:

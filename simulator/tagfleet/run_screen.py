@@ -63,7 +63,7 @@ def _path(figures: RunFigures, arrow: str) -> Panel:
     table.add_row(*cells)
     return Panel(
         Group(table, ProgressBar(total=figures.duration_s, completed=min(figures.moment_s, figures.duration_s))),
-        title=f"[bold]{figures.name}[/]  {figures.title}",
+        title=Text.assemble((figures.name, "bold"), f"  {figures.title}"),
         subtitle=f"{_state(figures)}  [dim]Ctrl-C ends it with a report[/]",
         border_style="dim",
     )

@@ -154,8 +154,7 @@ class Run:
         self._subscriber = await stack.enter_async_context(Subscriber(mqtt, topics, START_TIMEOUT_S, self._check_start))
         names = {hub_name(hub): hub for hub in range(scenario.hubs.count)} if self._target.traced else {}
         self._consumer = RunConsumer(self._cast.ledger, self.figures, names)
-        await self._target.ready()
-        self._check_start()
+        await self._all_ready()
 
     def _twin_provisions(self) -> list[Provision]:
         scenario = self.scenario
@@ -166,6 +165,17 @@ class Run:
             return []
         interval_s = round(scenario.tags.interval)
         return twin_provisions(scenario.run.seed, FIRST_TWIN_ID, scenario.tags.twins, interval_s)
+
+    async def _all_ready(self) -> None:
+        ready = asyncio.create_task(self._target.ready())
+        try:
+            while not ready.done():
+                self._check_start()
+                await asyncio.wait([ready], timeout=SHOW_S)
+            await ready
+        finally:
+            ready.cancel()
+        self._check_start()
 
     def _check_start(self) -> None:
         self._broker.check()
@@ -399,7 +409,10 @@ class Run:
         result.failure, result.stopped, result.log = failure, stopped, self._log
         result.notes += notes
         hubs = [hub_name(hub) for hub in range(self.scenario.hubs.count)]
-        self._cast.ledger.save({"name": self._name, "hubs": hubs})
+        try:
+            self._cast.ledger.save({"name": self._name, "hubs": hubs})
+        except OSError as error:
+            result.failure = result.failure or f"the ledger cannot be kept: {error}"
         self._phase(ENDED, view)
         return result
 

@@ -124,6 +124,31 @@ def test_faults_of_every_kind_are_told_apart(tmp_path: Path, mosquitto: None) ->
 
 
 @pytest.mark.system
+def test_faults_that_overlap_are_each_there_to_their_end(tmp_path: Path, mosquitto: None) -> None:
+    result = run(
+        tmp_path,
+        run={"duration": "9 s"},
+        hubs={"count": 3},
+        slo={"recovery": "60 s", "lost": "50 %"},
+        fault=[
+            {"kind": "dead_zone", "hubs": 1, "at": "1 s", "lasts": "4 s"},
+            {"kind": "hub_reboot", "hubs": 1, "at": "3 s", "lasts": "4 s"},  # the dead zone ends meanwhile
+            {"kind": "hub_reboot", "hubs": "1-2", "at": "4 s", "lasts": "1 s"},
+            {"kind": "dead_zone", "hubs": 2, "at": "4500 ms", "lasts": "3 s"},  # and begins meanwhile
+            {"kind": "broker_outage", "at": "0 s", "lasts": "2 s"},
+            {"kind": "broker_outage", "how": "kill", "at": "1 s", "lasts": "2 s"},
+        ],
+    )
+    assert result.exit_code == 0, (result.failure, result.checks)
+    assert_accounted_for(result)
+    counts = result.account.verdict.counts
+    # 100 tags, 50 samples a second: a third of them for four seconds, and once more for one second.
+    assert 40 < counts["hub_off"] < 120
+    assert counts["waiting"] == 0
+    assert result.recovery_s is not None
+
+
+@pytest.mark.system
 def test_broker_that_dies_for_good_ends_the_run_with_its_account(
     tmp_path: Path, mosquitto: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

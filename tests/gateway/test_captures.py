@@ -81,6 +81,13 @@ def test_damaged_capture_raises_the_one_error(data: bytes, with_header: bool) ->
         decoder.feed(encode_header() + data if with_header else data)
 
 
+def test_damage_costs_nothing_that_stands_before_it() -> None:
+    decoder = Decoder()
+    assert decoder.feed(capture(*samples(2)) + b"\xff" * 24) == samples(2)
+    with pytest.raises(DecodeError, match="the capture is damaged"):
+        decoder.end()
+
+
 def test_what_is_no_advertisement_is_passed_over_in_every_kind_of_capture() -> None:
     record = samples(1)[0]
     h4 = encode_advertisement(record)
@@ -153,11 +160,8 @@ def test_replay_keeps_its_pace(tmp_path: Path) -> None:
 def test_replay_of_what_is_no_capture_is_one_line(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "air.btsnoop"
     path.write_bytes(data)
-    if data:
-        with pytest.raises(RadioError, match=r"^radio replay air.btsnoop: "):
-            replay(path, 0, AirClock())
-    else:
-        assert replay(path, 0, AirClock())[0] == []
+    with pytest.raises(RadioError, match=r"^radio replay air.btsnoop: "):
+        replay(path, 0, AirClock())
     with pytest.raises(RadioError, match="cannot be read"):
         replay(tmp_path / "missing", 0, AirClock())
 

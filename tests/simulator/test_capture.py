@@ -37,8 +37,19 @@ def test_scenario_of_a_capture_has_its_tags_interval_and_reception(tmp_path: Pat
     assert scenario.air.shadowing_db == pytest.approx(5, abs=3)
     assert "1 other senders" in scenario.about
 
+    whole = capture.read_bytes()
+    damaged = tmp_path / 'bad "\x07 \u00e9.btsnoop'
+    for data, said in ((whole[:-5], "its last record is not whole"), (whole + b"\xff" * 30, "before the damage")):
+        damaged.write_bytes(data)
+        mine.write_text(scenario_of_capture(damaged))
+        assert said in read(mine).about
+        assert read(mine).tags.count == scenario.tags.count
+        assert read(mine).title == 'As captured: bad "? \u00e9.btsnoop'
 
-@pytest.mark.parametrize(("data", "said"), [(b"no capture at all", "not a btsnoop"), (None, "cannot be read")])
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"no capture at all", "not a btsnoop"), (b"", "begins with 16 bytes"), (None, "cannot be read")]
+)
 def test_what_is_no_capture_is_said(tmp_path: Path, data: bytes | None, said: str) -> None:
     path = tmp_path / "x"
     if data is not None:

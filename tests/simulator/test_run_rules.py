@@ -110,6 +110,8 @@ def test_report_says_every_class_and_is_json_and_junit() -> None:
     assert (suite.get("failures"), failed) == ("1", ["lost"])
     one.void = "late"
     assert ElementTree.fromstring(junit(one))[0].get("errors") == "1"
+    one.failure = 'a log said "\x1b[31m<&>\x07\ud800"'
+    assert 'a log said "?[31m<&>??"' in (ElementTree.fromstring(junit(one))[0].findtext("system-out") or "")
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (60, 20)])
@@ -180,6 +182,24 @@ def test_link_is_cut_silenced_and_joined() -> None:
             await link.join()
             assert await answer(link.port) == b"x"
             link.cut()
+            with pytest.raises(ConnectionRefusedError):
+                await answer(link.port)
+            await link.join()
+            assert await answer(link.port) == b"x"
+
+            link.silence()  # its hub reboots in a dead zone
+            link.unplug()
+            with pytest.raises(ConnectionRefusedError):
+                await answer(link.port)
+            await link.plug()
+            with pytest.raises(TimeoutError):
+                await answer(link.port)
+            link.unplug()
+            await link.join()  # the dead zone ends while its hub is off
+            with pytest.raises(ConnectionRefusedError):
+                await answer(link.port)
+            link.cut()
+            await link.plug()
             with pytest.raises(ConnectionRefusedError):
                 await answer(link.port)
             await link.join()

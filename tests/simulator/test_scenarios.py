@@ -12,7 +12,7 @@ from tagfleet.command_line import app
 from tagfleet.fault_schedule import actions
 from tagfleet.scenario import ScenarioError, builtin_names, find, read
 from tagfleet.scenario.estimate import estimate, too_fast, too_much
-from tagfleet.scenario.faults import DeadZone, HubReboot
+from tagfleet.scenario.faults import ClockError, DeadZone, HubReboot
 from tagfleet.scenario.quantities import amount, numbers, seconds, share, speed
 from tagfleet.scenario.toml_lines import key_lines, line_of
 
@@ -107,12 +107,47 @@ def test_good_scenario_has_its_values(tmp_path: Path) -> None:
             "mine.toml:8: tags.settings: still_interval_s is '90000', not an integer",
         ),
         (8, "settings = { private_ids = 1 }", "mine.toml:8: tags.settings: private_ids is '1', neither"),
+        (1, 'title = "a\\u0007b"', "mine.toml:1: title: has to be one line of printable characters"),
+        (4, 'duration = "9999 d"', "mine.toml:4: run.duration: more than 3660 d is too long"),
+        (4, f'duration = "{"9" * 400} s"', "mine.toml:4: run.duration: more than 3660 d is too long"),
+        (4, 'duration = "400 d"', "mine.toml:4: run.duration: is too long; at most 366 d"),
+        (4, 'duration = "1 min"\nstart = 1960-01-01', "mine.toml:5: run.start: has to be within the years 1990"),
+        (8, 'interval = "0.000001 ms"', "mine.toml:8: tags.interval: a tag would make 63,157,894,738 samples"),
+        (11, 'target = "air"\naddresses = ["here"]', "mine.toml:12: hubs.addresses[1]: 'here' is no address"),
+        (
+            11,
+            'count = 4\ntarget = "taghub"\n[[fault]]\nkind = "clock_error"\nstep = "1 h"\nat = "1 s"\nlasts = "1 s"',
+            "mine.toml:14: fault[1].kind: only hubs of target",
+        ),
+        (21, 'at = "99999 d"', "mine.toml:21: fault[2].at: more than 3660 d is too long"),
+        (7, "count = " + "9" * 5000, "mine.toml: no scenario: Exceeds the limit"),
+        (7, "count = " + "[" * 5000 + "]" * 5000, "mine.toml: no scenario: maximum recursion depth"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, line: int, wrong: str, said: str) -> None:
     lines = GOOD.split("\n")
     lines[line - 1] = wrong
     assert any(problem.startswith(said) for problem in problems(tmp_path, "\n".join(lines)))
+
+
+@pytest.mark.parametrize("target", ["batches", "hci"])
+@pytest.mark.parametrize("kind", ["replay_attack", "cloned_tags"])
+def test_attack_that_could_reach_nobody_is_refused(tmp_path: Path, target: str, kind: str) -> None:
+    fault = f'[[fault]]\nkind = "{kind}"\nat = "1 s"\nlasts = "1 s"\n' + ('tags = "5 %"' if "tags" in kind else "")
+    said = problems(tmp_path, f"{GOOD.partition('[[')[0].replace('count = 4', f'target = {target!r}')}{fault}")
+    assert len(said) == 1
+    assert f'target "{target}" has no air that this run could send into' in said[0]
+
+
+def test_fault_without_double_brackets_gets_a_hint(tmp_path: Path) -> None:
+    said = problems(tmp_path, GOOD.partition("[[")[0] + '[fault]\nkind = "dead_zone"\n')
+    assert said == ["mine.toml:13: fault: is one of many: write [[fault]] above each"]
+
+
+def test_scenario_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "windows.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert read(path) == read(written(tmp_path, GOOD))
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
@@ -152,6 +187,9 @@ def test_run_that_does_not_fit_the_memory_names_the_line(tmp_path: Path, monkeyp
     estimated = CliRunner().invoke(app, ["run", str(path), "--estimate"])
     assert estimated.exit_code == 0
     assert "WARNING" in estimated.stdout
+    path = written(tmp_path, GOOD.replace("count = 4", "count = 5000"))
+    done = CliRunner().invoke(app, ["run", str(path)])
+    assert f'{path}:11: hubs.count: 5,000 hubs of target "inside" need about' in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -165,6 +203,7 @@ def test_run_that_does_not_fit_the_memory_names_the_line(tmp_path: Path, monkeyp
         (("first", "--shard", "2"), "--shard 2: write I/N"),
         (("first", "--shard", "3/2"), "3/2: the first is 1/2"),
         (("first", "--folder", "/proc/no"), "cannot use the folder /proc/no"),
+        (("first", "--junit", "/no/where.xml"), "/no/where.xml cannot be written"),
     ],
 )
 def test_wrong_option_is_one_clear_message_and_exit_code_2(options: tuple[str, ...], said: str) -> None:
@@ -172,6 +211,22 @@ def test_wrong_option_is_one_clear_message_and_exit_code_2(options: tuple[str, .
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("new", ""), "the new scenario needs a name"),
+        (("new", "mine", "--from", "nowhere.toml"), "nowhere.toml: no such file"),
+        (("new", "mine", "--from", "first", "--capture", "air"), "starts from one of them"),
+        (("explain", str(1 << 70), "0"), "Invalid value for 'tag'"),
+        (("explain", "10001", "-1"), "No such option"),
+    ],
+)
+def test_wrong_word_to_another_command_is_exit_code_2(command: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2
+    assert said in done.stderr
 
 
 def test_new_writes_a_scenario_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +281,15 @@ def test_faults_become_actions_in_order_of_time() -> None:
     ]
     found = [(action.moment_s, action.do, action.hubs) for action in actions(faults, 3)]
     assert found == [(5, "cut", (0, 1)), (30, "crash", (1,)), (35, "join", (0, 1)), (40, "start", (1,))]
+
+
+def test_clock_shows_the_error_that_began_last() -> None:
+    faults = [
+        ClockError(kind="clock_error", hubs="1-2", at="20 s", lasts="20 s", step="1 h"),  # type: ignore[arg-type]
+        ClockError(kind="clock_error", hubs="1", at="10 s", lasts="20 s", step="-2 h"),  # type: ignore[arg-type]
+    ]
+    found = [(action.moment_s, action.hubs, action.skew_us / 3.6e9) for action in actions(faults, 2)]
+    assert found == [(10, (0,), -2), (20, (0, 1), 1), (30, (0,), 1), (40, (0, 1), 0)]
 
 
 KEYS = st.text("abcdefgh_-", min_size=1, max_size=6)

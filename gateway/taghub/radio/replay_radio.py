@@ -71,6 +71,10 @@ class ReplayRadio:
                     chunk.append(report)
         if chunk:
             yield chunk
+        try:
+            decoder.end()
+        except DecodeError as error:
+            raise RadioError(f"radio {self.name}: {error.detail}") from None
 
     def _report(self, advertisement: Advertisement) -> Heard | None:
         t_us, rssi_dbm, address, adv_data = advertisement

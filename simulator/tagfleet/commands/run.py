@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 import tomllib
@@ -98,6 +99,8 @@ def run(
     if estimate_only:
         _tell_estimate(chosen, json_only)
         return
+    if junit_path is not None and (junit_path.is_dir() or not os.access(junit_path.parent, os.W_OK)):
+        fail(f"{junit_path} cannot be written; --junit names a file in a folder that exists")
     if warning := too_fast(estimate(chosen, 0)):
         typer.echo(f"tagfleet: {warning}", err=True)
     view = view_for(screen, line, live, json_only)
@@ -163,10 +166,10 @@ def _setting(text: str) -> dict[tuple[str, ...], Any]:
 def _check_memory(scenario: Scenario, path: Path, changes: dict[tuple[str, ...], Any], estimate_only: bool) -> None:
     free = free_memory_bytes()
     if text := too_much(scenario, estimate(scenario, free), free):
-        key = ("tags", "count")
+        key = ("tags" if estimate(scenario, free).tags_max else "hubs", "count")
         line = 0 if key in changes else line_of_key(path, key)
         if not estimate_only:
-            raise ScenarioError(str(path), [Problem(line, "tags.count", text)])
+            raise ScenarioError(str(path), [Problem(line, ".".join(key), text)])
 
 
 def _tell_estimate(scenario: Scenario, json_only: bool) -> None:

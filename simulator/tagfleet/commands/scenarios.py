@@ -63,14 +63,20 @@ def new(
 
     Exit code 2: the file exists, or what it should be made of does not.
     """
+    if start_from is not None and capture is not None:
+        fail("--from and --capture: a new scenario starts from one of them")
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
+    if path.name == ".toml":
+        fail(f"{path}: the new scenario needs a name")
     if path.exists() and not force:
         fail(f"{path} exists; choose another name, or --force")
     try:
         if capture is not None:
             text = scenario_of_capture(capture)
         else:
-            text = (find(start_from) if start_from else scenarios_folder() / "first.toml").read_text("utf-8")
+            source = find(start_from) if start_from else scenarios_folder() / "first.toml"
+            read(source)  # or it says what is wrong with it
+            text = source.read_text("utf-8-sig")
     except (ScenarioError, CaptureUnreadable) as error:
         fail(str(error))
     try:
@@ -81,8 +87,8 @@ def new(
 
 
 def explain(
-    tag: Annotated[int, typer.Argument(help="The tag's id.")],
-    counter: Annotated[int, typer.Argument(help="The sample's counter.")],
+    tag: Annotated[int, typer.Argument(min=0, max=0xFFFF_FFFF, help="The tag's id.")],
+    counter: Annotated[int, typer.Argument(min=0, max=0xFFFF_FFFF, help="The sample's counter.")],
     folder: Annotated[
         Path | None, typer.Option(help="The run's --folder. Default: the last run that was given none.")
     ] = None,

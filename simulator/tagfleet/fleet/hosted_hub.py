@@ -153,7 +153,7 @@ class HostedHub:
         self._hub = self._uplink = self._writer = None
         self._trace.close()
         if self.link is not None:
-            self.link.cut()
+            self.link.unplug()
         writer.cancel()
         self._burial = asyncio.create_task(self._bury(hub, uplink, writer), name=f"burial {self.number}")
 
@@ -169,7 +169,7 @@ class HostedHub:
         await uplink.stop()
         hub.spool.store.close()
         if self.link is not None:
-            await self.link.join()
+            await self.link.plug()
 
     async def stop(self, deliver_s: float) -> None:
         """Deliver what is left, for so long, and end in order."""

@@ -15,6 +15,7 @@ class Link:
         """How many were ever opened."""
         self._target = host, port
         self._server: asyncio.Server | None = None
+        self._cut = self._unplugged = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self._silent = False
@@ -33,23 +34,41 @@ class Link:
     async def join(self) -> None:
         """Let everything through, from now on; connections that were silenced are reset, as a network that comes back
         does to those that have lost packets for too long."""
+        self._cut = False
         if self._silent:
             self._silent = False
             self._reset()
-        if self._server is None:
-            self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
-            self.port = int(self._server.sockets[0].getsockname()[1])
+        await self._listen()
 
     def cut(self) -> None:
         """Reset every connection, and refuse new ones."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        self._reset()
+        self._cut = True
+        self._refuse()
 
     def silence(self) -> None:
         """Take in everything and forward nothing: a dead zone, which no end of the connection is told of."""
         self._silent = True
+
+    def unplug(self) -> None:
+        """Its hub has lost power: as `cut`, but what the network is like does not change by it."""
+        self._unplugged = True
+        self._refuse()
+
+    async def plug(self) -> None:
+        """Its hub may have power again. The link is as the network is now: joined, silent or cut."""
+        self._unplugged = False
+        await self._listen()
+
+    async def _listen(self) -> None:
+        if self._server is None and not self._cut and not self._unplugged:
+            self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
+            self.port = int(self._server.sockets[0].getsockname()[1])
+
+    def _refuse(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._reset()
 
     def _reset(self) -> None:
         for writer in self._writers:

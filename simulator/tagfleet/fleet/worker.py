@@ -110,7 +110,7 @@ class Worker:
                         hub.link.silence() if command["silent"] else hub.link.cut()
             case "join":
                 for hub in hubs:
-                    if hub.link is not None and hub.running:
+                    if hub.link is not None:
                         await hub.link.join()
             case "crash":
                 for hub in hubs:

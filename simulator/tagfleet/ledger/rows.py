@@ -83,6 +83,7 @@ class Rows:
         self.depth = max(1, depth)
         self._path = None if folder is None else folder / _ROWS_FILE
         if folder is not None:
+            (folder / _HEAD_FILE).unlink(missing_ok=True)  # of an earlier run: its rows are gone
             np.save(folder / _TAGS_FILE, np.stack([tags.ids, tags.first_counters]))
             (folder / _ROWS_FILE).unlink(missing_ok=True)
         self.array = self._mapped(self.depth)

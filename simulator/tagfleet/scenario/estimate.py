@@ -76,6 +76,11 @@ def too_much(scenario: Scenario, found: Estimate, free_bytes: int) -> str:
     """Why a scenario does not fit into the memory; empty where it does."""
     if not free_bytes or found.memory_bytes <= free_bytes:
         return ""
+    if not found.tags_max:
+        return (
+            f'{scenario.hubs.count:,} hubs of target "{scenario.hubs.target}" need about '
+            f"{found.memory_bytes / 1e9:.1f} GB of memory, and this machine has {free_bytes / 1e9:.1f} GB free"
+        )
     return (
         f"{scenario.tags.count:,} tags need about {found.memory_bytes / 1e9:.1f} GB of memory, and this machine has "
         f"{free_bytes / 1e9:.1f} GB free; at most about {found.tags_max:,} fit"

@@ -40,7 +40,7 @@ def read(path: Path, changes: dict[tuple[str, ...], Any] | None = None) -> Scena
     """The scenario of a file, with `changes` (of options) in place of what it says. Raises ScenarioError, which names
     the lines."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # editors on Windows put a mark before the text
         document = tomllib.loads(text)
     except FileNotFoundError:
         raise ScenarioError(str(path), [Problem(0, "", "no such file; `tagfleet new` writes one")]) from None
@@ -48,12 +48,14 @@ def read(path: Path, changes: dict[tuple[str, ...], Any] | None = None) -> Scena
         raise ScenarioError(str(path), [Problem(0, "", f"cannot be read: {error}")]) from None
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(str(path), [_not_toml(error, text)]) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; arrays in each other without end
+        raise ScenarioError(str(path), [Problem(0, "", f"no scenario: {error}")]) from None
     return parse(document, key_lines(text), str(path), changes or {})
 
 
 def line_of_key(path: Path, key: KeyPath) -> int:
     """The line of a key in a scenario's file."""
-    return line_of(key_lines(path.read_text("utf-8")), key)
+    return line_of(key_lines(path.read_text("utf-8-sig")), key)
 
 
 def parse(
@@ -96,6 +98,8 @@ def _explained(error: Any) -> tuple[KeyPath, str]:
         return (*path, "kind"), f"{error['ctx']['tag']!r} is no fault; there are {', '.join(sorted(kinds))}"
     if kind == "union_tag_not_found":
         return (*path, "kind"), f"is missing; there are {', '.join(sorted(kinds))}"
+    if kind == "list_type" and path == ("fault",):
+        return path, "is one of many: write [[fault]] above each"
     text = str(error["msg"]).removeprefix("Value error, ")
     if kind != "value_error":
         text = f"{text[0].lower()}{text[1:]}, not {error['input']!r}"

@@ -12,8 +12,11 @@ from tagfleet.scenario.faults import (
     LINK_FAULTS,
     MANY_HUBS,
     BrokerOutage,
+    ClockError,
+    ClonedTags,
     Fault,
     HubReboot,
+    ReplayAttack,
     Section,
     Share,
     Span,
@@ -26,6 +29,9 @@ from tagwire.batch import SAFE_SAMPLES
 
 TWINS_MAX = 20
 TAGHUBS_MAX = 50  # each is a process of some 60 MB
+RUN_D_MAX = 366
+SAMPLES_PER_TAG_MAX = 1 << 24  # a counter's sequence
+YEARS = range(1990, 2095)  # times are 32 bits from 1970 on, and a hub's clock may be ten years wrong
 HCI_TAGS_MAX = 100  # bumble's virtual link carries about so many in one process
 
 Speed = Annotated[float, BeforeValidator(speed)]
@@ -33,7 +39,22 @@ Limit = Annotated[Amount, BeforeValidator(amount)]
 
 
 def _in_utc(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise ValueError(f"has to be within the years {YEARS[0]} and {YEARS[-1]}")
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _one_line(title: str) -> str:
+    if not title.isprintable():
+        raise ValueError("has to be one line of printable characters")
+    return title
+
+
+def _air_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not (address.startswith("unix:") and len(address) > 5) and not (host and port.isdecimal() and len(port) < 6):
+        raise ValueError(f'{address!r} is no address: write "HOST:PORT" or "unix:PATH"')
+    return address
 
 
 class RunSection(Section):
@@ -79,7 +100,9 @@ class HubsSection(Section):
         "process each; air: hubs that run already, at `addresses`; hci: taghub processes with a Bluetooth controller; "
         "batches: no hubs, only what they would publish",
     )
-    addresses: list[str] = Field([], description='for target air: "HOST:PORT" or "unix:PATH", one a hub')
+    addresses: list[Annotated[str, AfterValidator(_air_address)]] = Field(
+        [], description='for target air: "HOST:PORT" or "unix:PATH", one a hub'
+    )
     batch_age: Span = Field(1.0, description="a batch is closed so long after its first sample")
     batch_samples: int = Field(SAFE_SAMPLES, ge=1, le=SAFE_SAMPLES, description="or when it has so many")
     spool: Literal["full", "normal", "memory"] = Field(
@@ -214,7 +237,9 @@ class SloSection(Section):
 class Scenario(Section):
     """Everything a run is told."""
 
-    title: str = Field(min_length=1, max_length=100, description="one line for `tagfleet list`")
+    title: Annotated[str, AfterValidator(_one_line)] = Field(
+        min_length=1, max_length=100, description="one line for `tagfleet list`"
+    )
     about: str = Field("", description="what it is for, and what it asserts")
     run: RunSection
     tags: TagsSection
@@ -282,6 +307,11 @@ class Scenario(Section):
                 found.append((("world", "network"), f"{self.world.network}: {error}"))
         if not self.world.parcels + self.world.chilled + self.world.frozen:
             found.append((("world", "parcels"), "parcels, chilled and frozen are all 0: there would be no tags"))
+        if self.run.duration > RUN_D_MAX * 86_400:
+            found.append((("run", "duration"), f"is too long; at most {RUN_D_MAX} d"))
+        if self.samples_per_tag > SAMPLES_PER_TAG_MAX:
+            text = f"a tag would make {self.samples_per_tag:,} samples; its counter has {SAMPLES_PER_TAG_MAX:,} numbers"
+            found.append((("tags", "interval"), text))
         if self.run.drain > 600:
             found.append((("run", "drain"), f"{duration_text(self.run.drain)} is too long; at most 10 min"))
         return found + self._fault_problems()
@@ -309,6 +339,11 @@ class Scenario(Section):
                 found.append(((*where, "how"), text))
             if isinstance(fault, LINK_FAULTS) and self.broker.tls is not None:
                 found.append(((*where, "kind"), "a link with TLS cannot be cut by this run"))
+            if isinstance(fault, ClockError) and self.hubs.target != "inside":
+                found.append(((*where, "kind"), 'only hubs of target = "inside" have a clock that this run can set'))
+            if isinstance(fault, (ReplayAttack, ClonedTags)) and self.hubs.target in ("batches", "hci"):
+                text = f'target "{self.hubs.target}" has no air that this run could send into'
+                found.append(((*where, "kind"), text))
             if isinstance(fault, HubReboot) and self.hubs.target not in ("inside", "taghub"):
                 found.append(((*where, "kind"), f'target "{self.hubs.target}" has no hub to reboot'))
         return found

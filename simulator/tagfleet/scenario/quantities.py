@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 _NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*"
 _TIME_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+LONGEST_D = 3_660  # ten years
 
 
 def seconds(text: object) -> float:
@@ -15,7 +16,10 @@ def seconds(text: object) -> float:
     match = re.fullmatch(_NUMBER + r"([a-z]+)\s*", text) if isinstance(text, str) else None
     if match is None or match[2] not in _TIME_S:
         raise ValueError(f'{_said(text)} is no time; write it with its unit, such as "30 s", "5 min", "2 h" or "1 d"')
-    return float(match[1]) * _TIME_S[match[2]]
+    span_s = float(match[1]) * _TIME_S[match[2]]
+    if abs(span_s) > LONGEST_D * _TIME_S["d"]:
+        raise ValueError(f"more than {LONGEST_D} d is too long")
+    return span_s
 
 
 def share(text: object) -> float:
