@@ -13,7 +13,7 @@ help:
 	@echo "make test    every test this machine can run"
 	@echo "make bench   measure speed and memory into build/bench.json"
 	@echo "make soak    the long forms: fuzzing, power cuts, kills"
-	@echo "make lint    ruff, mypy for the host packages and for the firmware"
+	@echo "make lint    ruff, mypy for host packages, tests and benchmarks, and for the firmware"
 
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 
 import cbor2
@@ -120,8 +121,8 @@ def figures(runs: int) -> Iterator[Figure]:
         values = interleaved(
             runs,
             {
-                "encode": lambda batch=batch, count=count: _fastest(count, lambda: encode_batch(batch)),
-                "decode": lambda data=data, count=count: _fastest(count, lambda: decode_batch(data)),
+                "encode": partial(_fastest, count, partial(encode_batch, batch)),
+                "decode": partial(_fastest, count, partial(decode_batch, data)),
             },
         )
         about = f"{count:,} samples a batch, 14 columns, one core"

@@ -6,7 +6,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from benchmarks.figure import Figure
@@ -63,7 +65,7 @@ def figures(runs: int) -> Iterator[Figure]:
         return
     with tempfile.TemporaryDirectory() as folder, BluetoothMachine(Path(folder), free_port()) as machine:
         # rfkill is the machine's, where the same functions look at it and lift the block.
-        there = {name: lambda adapter, name=name: machine.do(name, adapter) for name in ("blocked", "unblock")}
+        there: dict[str, Any] = {name: partial(machine.do, name) for name in ("blocked", "unblock")}
         with patch.multiple(bluez_host, **there), patch.dict(os.environ, machine.environment):
             for name, (fault, goal, about) in FAULTS.items():
                 values = [asyncio.run(_seconds(machine, fault)) for _ in range(runs)]

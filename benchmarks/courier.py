@@ -73,9 +73,10 @@ def week_seconds() -> float:
 
 def tags_per_minute() -> tuple[float, float]:
     """Tags whose backlog is drained in a minute of the air's; live samples that were reported and are not published."""
-    from test_courier_air import FlockDesk, LinkSettings, on_air
+    from test_courier_air import FlockDesk, on_air
 
     from tagfleet.airlink import AirLink
+    from tagfleet.links import LinkSettings
 
     found = (0.0, 0.0)
 

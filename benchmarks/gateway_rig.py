@@ -145,7 +145,7 @@ class Rig:
             self.batches += 1
             self.last_s = now_s
             if self.on_samples is not None:
-                self.on_samples(message.payload)
+                self.on_samples(bytes(message.payload))
 
 
 class ByteCounter:

@@ -15,7 +15,6 @@ from typing import Any
 
 from bleak import BleakScanner
 from dbus_fast import Message, MessageType, Variant
-from tests.gateway.fake_bluez import FakeBluez, system_bus
 
 from benchmarks import bluez_recovery, theengs
 from benchmarks.figure import Figure, interleaved
@@ -29,10 +28,16 @@ from taghub.radio.bleak_radio import BleakRadio
 from taghub.registry import Registry
 from taghub.settings import BleakSettings
 
+TESTS = Path(__file__).resolve().parents[1] / "tests" / "gateway"
+if str(TESTS) not in sys.path:
+    sys.path.append(str(TESTS))  # the bus of the tests
+
+from fake_bluez import FakeBluez, system_bus  # noqa: E402
+
 TAGS, SAMPLES = 500, 40
 ADAPTER = "/org/bluez/hci0"
 DEVICE = "org.bluez.Device1"
-OnDevice = Callable[[str, dict[str, Any]], None]
+OnDevice = Callable[[str, Any], None]
 
 
 class _Heard(BleakRadio):
@@ -74,6 +79,7 @@ def adverts_of(messages: list[Message]) -> list[tuple[str, bytes]]:
     """Address and frame of each signal."""
     adverts = []
     for message in messages:
+        assert message.path is not None
         address = message.path.rpartition("/dev_")[2].replace("_", ":")
         adverts.append((address, message.body[1]["ManufacturerData"].value[0xFFFF].value))
     return adverts
@@ -97,7 +103,7 @@ def adverts_per_s(runs: int) -> Figure:
 
         async def run() -> float:
             async with radio.listen() as chunks:
-                parse = through_bleak(radio.scanner._backend._handle_advertising_data)
+                parse = through_bleak(radio.scanner._backend._handle_advertising_data)  # type: ignore[attr-defined]
 
                 taken = asyncio.ensure_future(anext(chunks))
                 await asyncio.sleep(0)

@@ -8,6 +8,7 @@ import numpy as np
 from benchmarks.figure import Figure
 from tagfleet.air import Air, AirSettings
 from tagfleet.air.experiments import steady
+from tagfleet.flock import Samples
 from tagfleet.world.world import World, build_world
 
 WORLD_TAGS = 100_000
@@ -56,9 +57,8 @@ def _air_adverts_per_s() -> float:
     for second in range(AIR_SPAN_S + 1):
         until_us = (START_S + second) * 1_000_000
         end = int(np.searchsorted(samples.t_us, until_us, "right"))
-        some = type(samples)(
-            *(c[first:end] for c in samples[:4]), samples.readings, *(c[first:end] for c in samples[5:])
-        )
+        parts = [c[first:end] for c in samples[:4]], [c[first:end] for c in samples[5:]]
+        some = Samples._make([*parts[0], samples.readings, *parts[1]])
         air.hear(some, until_us)
         first = end
     return air.events / (time.perf_counter() - started)

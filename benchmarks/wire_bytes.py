@@ -55,7 +55,7 @@ def air_of(load: Load) -> tuple[list[KeyringEntry], bytes]:
     heard_s = time_s // 4 * 4 + columns["heard"]
     order = np.argsort(time_s, kind="stable")
     codes = [columns[name][order] for name in CodeColumns._fields if name not in ("time", "time_quality")]
-    bodies = pack_bodies(CodeColumns(*codes, time_s[order] // 4 % TIME_CODES, columns["quality"][order]))
+    bodies = pack_bodies(CodeColumns._make([*codes, time_s[order] // 4 % TIME_CODES, columns["quality"][order]]))
     tag_ids, counters = columns["tag"][order], columns["counter"][order]
     firsts = {int(tag): int(counters[tag_ids == tag].min()) for tag in np.unique(tag_ids)}
     keys = {tag_id: tag_id.to_bytes(16, "big") for tag_id in firsts}
@@ -100,7 +100,7 @@ async def backlog_bytes(folder: Path, mosquitto: str, load: Load) -> float:
     columns = make_batch(load.tags, load.samples_a_tag).columns
     names = ("counter", "time", "latitude", "longitude", "temperature", "humidity", "battery", "fix", "motion")
     values = zip(*(columns[name].tolist() for name in (*names, "quality")), strict=True)
-    records = [Record(counter, time_s // 4, *rest, False) for counter, time_s, *rest in values]
+    records = [Record._make([counter, time_s // 4, *rest, False]) for counter, time_s, *rest in values]
     fetched_us = (int(columns["time"].max()) + 600) * 1_000_000
     batcher = Batcher("truck-17", 60.0, 12_000, 1_790_000_000_000)
     tag_ids = columns["tag"].tolist()
@@ -135,9 +135,11 @@ class _News:
     def uplink_refused(self, reason: str) -> None: ...
     def uplink_lost(self, reason: str) -> None: ...
     def batches_returned(self, sequences: list[int], blamed: bool) -> None: ...
+    def retained_given_up(self, topic: str) -> None: ...
     def status_acknowledged(self) -> None: ...
     def batch_acknowledged(self, sequence: int) -> None: ...
     def batch_refused(self, sequence: int, code: int, reason: str) -> None: ...
+    def order_arrived(self, payload: bytes) -> None: ...
 
 
 def figures(runs: int) -> Iterator[Figure]:

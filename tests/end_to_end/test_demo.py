@@ -17,6 +17,7 @@ import pytest
 
 from tagfleet import demo
 from tagfleet.demo import Demo, DemoSettings, free_port
+from tagfleet.identity import FIRST_TWIN_ID
 from tagfleet.live import line as line_of
 from tagfleet.summary import text
 from tagfleet.twin import interpreter_available
@@ -168,7 +169,7 @@ def test_twins_that_the_gateway_refuses_are_lost_not_unheard(tmp_path: Path, mon
 
     def with_wrong_key(provision: Provision, hub_id: int) -> KeyringEntry:
         entry = entry_from_provision(provision, hub_id)
-        return entry._replace(beacon_key=bytes(16)) if provision.tag_id == demo.FIRST_TWIN_ID else entry
+        return entry._replace(beacon_key=bytes(16)) if provision.tag_id == FIRST_TWIN_ID else entry
 
     monkeypatch.setattr(demo, "entry_from_provision", with_wrong_key)
     run = Demo(DemoSettings(6.0, twins=2, tags=20, interval_s=2, folder=tmp_path))

@@ -133,7 +133,7 @@ class Bench:
 
     def counters(self):
         """As ranges: thousands of integers have no room in a tag's heap."""
-        ranges = []
+        ranges: "list[list[int]]" = []
         for item in History(self._journal(), self.next_counter).read([(0, 0xFFFFFFFF)]):
             if not isinstance(item, Hole):
                 if ranges and ranges[-1][1] + 1 == item.counter:
@@ -155,10 +155,10 @@ class Bench:
         self.pending = Pending()
 
     def files(self):
-        return [[entry[0], entry[-1]] for entry in os.ilistdir(folder_of(self.tag_id))]
+        return [[entry[0], entry[-1]] for entry in os.ilistdir(folder_of(self.tag_id))]  # type: ignore[attr-defined]
 
     def folders(self):
-        return sorted(entry[0] for entry in os.ilistdir("/"))
+        return sorted(entry[0] for entry in os.ilistdir("/"))  # type: ignore[attr-defined]
 
     def damage(self, base, at):
         path = "%s/%08x" % (folder_of(self.tag_id), base)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tag.counter import CounterLost, cold_start, raised_limit
+from tag.counter import cold_start, raised_limit
+from tag.faults import CounterLost
 
 
 class Nvs:

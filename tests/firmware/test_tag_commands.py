@@ -299,7 +299,7 @@ def test_all_that_a_session_can_bring_fits_into_the_heap_at_once(tmp_path: Path)
 
     async def work(bench: Bench, hub: Hub) -> None:
         commands = [functools.partial(HubEnd.command, envelope=one) for one in envelopes]
-        more = [
+        more: list[Callable[[HubEnd], None]] = [
             functools.partial(HubEnd.settle, ranges=[(0, 99)]),
             lambda end: end.set_time(TIME_S + round(time.monotonic() - began_s), 2),
             HubEnd.read_log,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tag.counter import RESERVED, CounterLost, cold_start, raised_limit, resume
+from tag.counter import RESERVED, cold_start, raised_limit, resume
+from tag.faults import CounterLost
 from tagwire.counter import SEQUENCE_MAX, make_counter
 from tagwire.provision import decode_counter, encode_counter
 
@@ -91,11 +92,12 @@ def test_rotated_tag_that_has_made_no_sample_since_begins_its_generation() -> No
     assert cold_start(5, [make_counter(2, 48), make_counter(2, 32)], provisioned=2) == first
     assert cold_start(5, [None, make_counter(3, 48)], provisioned=2) == first  # rotated twice
     assert cold_start(5, [make_counter(2, 48), first + 16], provisioned=2) == first + 16
-    for limits, provisioned in (
+    refused: list[tuple[list[int | None], int | None]] = [
         ([make_counter(2, 48)], None),  # what a bench has provisioned needs its counter
         ([make_counter(1, 48)], 2),
         ([make_counter(6, 0)], 2),
         ([None, None], 2),
-    ):
+    ]
+    for limits, provisioned in refused:
         with pytest.raises(CounterLost):
             cold_start(5, limits, provisioned)

@@ -57,6 +57,9 @@ NOW_S = 1_795_428_930
 FIX = Fix(NOW_S, 482194257, 163678985, 294, 110)
 
 
+Given = dict[str, int | bool | str]  # settings by name, as a provisioning file has them
+
+
 def config(**given: int | bool | str):  # type: ignore[no-untyped-def]
     settings, complaints = read_settings(given)
     assert complaints == []
@@ -68,7 +71,7 @@ def test_settings_default_and_are_within_their_own_limits() -> None:
     assert complaints == []
     defaults = [row[1] for row in TABLE] + [0 for _ in FLAGS] + [choices[0] for _, choices in CHOICES]
     assert list(settings) == defaults
-    assert list(settings._fields) == [row[0] for row in TABLE] + list(FLAGS) + [name for name, _ in CHOICES]  # type: ignore[attr-defined]
+    assert list(settings._fields) == [row[0] for row in TABLE] + list(FLAGS) + [name for name, _ in CHOICES]
     assert all(minimum <= default <= maximum for _, default, minimum, maximum in TABLE)
 
 
@@ -84,7 +87,12 @@ def test_readme_has_the_settings_table() -> None:
 
 
 def test_config_comes_back_from_its_bytes() -> None:
-    given = {"temperature_low_mc": -70_000, "trip_start_s": 0xEFFFFFFF, "tamper": True, "climate": "bme280"}
+    given: Given = {
+        "temperature_low_mc": -70_000,
+        "trip_start_s": 0xEFFFFFFF,
+        "tamper": True,
+        "climate": "bme280",
+    }
     made = config(**given)
     again = type(made)(made.data)
     assert again.settings == read_settings(given)[0]
@@ -102,7 +110,7 @@ def test_config_comes_back_from_its_bytes() -> None:
         ({"probe": "pt1000"}, "setting probe is none of none, ds18b20, max31865: none is used"),
     ],
 )
-def test_flag_or_choice_that_is_none_gives_way_to_its_default(given: dict[str, int | str], complaint: str) -> None:
+def test_flag_or_choice_that_is_none_gives_way_to_its_default(given: Given, complaint: str) -> None:
     settings, complaints = read_settings(given)
     assert complaints == [complaint]
     assert settings == read_settings({})[0]
@@ -202,7 +210,7 @@ def test_sht4x_word_with_a_wrong_checksum_costs_itself_alone() -> None:
 def test_battery_is_the_mean_through_the_divider_or_none(pin_uv: int, expected: int | None) -> None:
     noise = iter([-4_000, 4_000] * 4)
     adc = SimpleNamespace(read_uv=lambda: pin_uv + next(noise))
-    assert battery.read_mv(adc, (2, 1)) == expected  # type: ignore[arg-type]
+    assert battery.read_mv(adc, (2, 1)) == expected
 
 
 @pytest.mark.parametrize(
@@ -332,11 +340,9 @@ def test_faults_are_the_service_beacons_numbers() -> None:
         ({"mode": "shelf"}, {}, 0),
     ],
 )
-def test_gnss_is_searched_when_it_is_worth_it(
-    given: dict[str, int | str], values: dict[str, int], expected: int
-) -> None:
+def test_gnss_is_searched_when_it_is_worth_it(given: Given, values: dict[str, int], expected: int) -> None:
     made = state(**{"uptime_s": 1000, **values})
-    assert decide.gnss_timeout_s(read_settings(given)[0], made) == expected  # type: ignore[arg-type]
+    assert decide.gnss_timeout_s(read_settings(given)[0], made) == expected
 
 
 TRIP = {"trip_number": 5, "trip_start_s": NOW_S, "trip_stop_s": NOW_S + 100, "trip_interval_s": 30}
@@ -355,8 +361,8 @@ TRIP = {"trip_number": 5, "trip_start_s": NOW_S, "trip_stop_s": NOW_S + 100, "tr
         ({"trip_number": 5, "trip_start_s": NOW_S}, NOW_S * 2, True),
     ],
 )
-def test_trip_runs_from_its_start_to_its_stop(given: dict[str, int], now_s: int | None, expected: bool) -> None:
-    assert decide.on_trip(read_settings(given)[0], now_s) == expected  # type: ignore[arg-type]
+def test_trip_runs_from_its_start_to_its_stop(given: Given, now_s: int | None, expected: bool) -> None:
+    assert decide.on_trip(read_settings(given)[0], now_s) == expected
 
 
 @pytest.mark.parametrize(
@@ -375,9 +381,9 @@ def test_trip_runs_from_its_start_to_its_stop(given: dict[str, int], now_s: int 
     ],
 )
 def test_interval_follows_motion_trip_and_alarm(
-    given: dict[str, int | str], values: dict[str, object], trip: bool, expected: int
+    given: Given, values: dict[str, object], trip: bool, expected: int
 ) -> None:
-    assert decide.interval_s(read_settings(given)[0], state(**values), trip) == expected  # type: ignore[arg-type]
+    assert decide.interval_s(read_settings(given)[0], state(**values), trip) == expected
 
 
 def test_flight_mode_ends_by_itself() -> None:

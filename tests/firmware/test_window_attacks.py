@@ -34,7 +34,9 @@ def test_strangers_writes_change_nothing_that_lasts(tmp_path: Path) -> None:
         link = await hub.connect(bench)
         before = bench.supply.operations
         end = HubEnd(hub.handshake(), [(0, 3)])
-        await link.write(gatt_ids.CONTROL, end.next_frame())
+        hello = end.next_frame()
+        assert hello is not None
+        await link.write(gatt_ids.CONTROL, hello)
         end.receive(await hub.next_frame(link))
         mine = end.next_frame()
         assert mine is not None
@@ -122,7 +124,9 @@ def test_hub_without_the_tags_key_learns_nothing(tmp_path: Path) -> None:
         hub.key = bytes(16)
         link = await hub.connect(bench)
         end = HubEnd(hub.handshake(), [(0, 3)])
-        await link.write(gatt_ids.CONTROL, end.next_frame())
+        hello = end.next_frame()
+        assert hello is not None
+        await link.write(gatt_ids.CONTROL, hello)
         end.receive(await hub.next_frame(link))  # random bytes, as for everyone
         for _ in range(FORGED_MAX + 1):
             await link.write(gatt_ids.CONTROL, HubEnd(hub.handshake(), []).next_frame() or b"", response=False)

@@ -7,7 +7,7 @@ of sessions takes fractions of a second. What the cycle makes of windows is test
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,11 @@ class Hub:
         return link
 
     async def visit(
-        self, bench: Bench, wanted: Ranges = (), *wishes: Callable[[HubEnd], None], mtu: int = gatt_ids.MTU
+        self,
+        bench: Bench,
+        wanted: Iterable[tuple[int, int]] = (),
+        *wishes: Callable[[HubEnd], None],
+        mtu: int = gatt_ids.MTU,
     ) -> list[Event]:
         """Connect, ask for history and say what else there is to say, disconnect once all is answered."""
         link = await self.connect(bench, mtu)
@@ -130,7 +134,8 @@ class Hub:
     async def next_frame(self, link: Link) -> bytes:
         """The next notification; raises ConnectionError when the connection ends before it."""
         frame = asyncio.ensure_future(link.next_notification())
-        await asyncio.wait({frame, link.ended}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {frame, link.ended}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not frame.done():
             frame.cancel()
             raise ConnectionError(f"ended with {link.ended.result()}")

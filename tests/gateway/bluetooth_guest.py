@@ -131,12 +131,12 @@ def _carry_hci(controller: socket.socket, kernel: int) -> None:
     signal.signal(signal.SIGUSR2, lambda *_: deaf.clear())
     rest = b""
     while True:
-        ready, _, _ = select.select([controller, kernel], [], [])
+        ready, _, _ = select.select([controller.fileno(), kernel], [], [])
         if kernel in ready:
             packet = os.read(kernel, 4096)
             if packet[0] != _VENDOR_PACKET:
                 controller.sendall(packet)
-        if controller in ready:
+        if controller.fileno() in ready:
             data = controller.recv(65536)
             if not data:
                 return

@@ -26,8 +26,8 @@ def system_bus(dbus_daemon: str, folder: Path) -> Iterator[str]:
     (folder / "bus.conf").write_text(_CONFIGURATION.format(folder=folder))
     command = [dbus_daemon, f"--config-file={folder}/bus.conf", "--nofork", "--print-address"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield process.stdout.readline().strip()
     finally:
         process.kill()
@@ -79,7 +79,7 @@ class FakeBluez:
         if bus is not None:
             bus.disconnect()
             with contextlib.suppress(Exception):
-                await bus.wait_for_disconnect()
+                await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
     def plug(self, name: str, address: str) -> None:
         properties = {
@@ -136,6 +136,7 @@ class FakeBluez:
             objects = {f"/org/bluez/{name}": {ADAPTER: properties} for name, properties in self.adapters.items()}
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [objects])
         self.calls.append(f"{name} {message.member}")
+        assert message.member is not None
         if name not in self.adapters:
             return Message.new_error(message, "org.freedesktop.DBus.Error.UnknownObject", f"no {name}")
         return getattr(self, f"_on_{message.member.lower()}", self._on_anything)(message, name)

@@ -163,9 +163,9 @@ class Subscriber:
 
     def _receive(self, message: MQTTMessage) -> None:
         if message.topic.endswith("/samples"):
-            self.batches.append(decode_batch(message.payload))
+            self.batches.append(decode_batch(bytes(message.payload)))
         elif message.topic.endswith("/backlog"):
-            self.backlog.append(decode_batch(message.payload))
+            self.backlog.append(decode_batch(bytes(message.payload)))
         elif message.topic.endswith("/events"):
             self.events.append(json.loads(message.payload))
         elif message.topic.endswith("/reply"):

@@ -1,5 +1,7 @@
 """Tags for the gateway's tests: real keys, real seals, no firmware."""
 
+from typing import Any
+
 from tagfleet.oracle import NonceOracle
 from taghub.heard import Heard
 from tagwire.alarm import with_reason
@@ -35,7 +37,7 @@ class Tag:
     def id_key(self, generation: int | None = None) -> bytes:
         return id_key(self.root_key, self.generation if generation is None else generation)
 
-    def entry(self, **changes: int | bytes | None) -> KeyringEntry:
+    def entry(self, **changes: Any) -> KeyringEntry:
         return KeyringEntry(self.tag_id, self.generation, self.key())._replace(**changes)
 
     def beacon(

@@ -86,7 +86,9 @@ def test_encoder_refuses(t_us: int, rssi_dbm: int, address: bytes, adv_data: byt
 
 
 def test_bulk_encoder_refuses_other_shapes() -> None:
+    two, addresses, adv_data = np.zeros(2, np.int64), np.zeros((2, 6), np.uint8), np.zeros((2, 31), np.uint8)
+    assert len(air.encode_advertisements(two, two, addresses, adv_data)) == 2 * 48
     with pytest.raises(EncodeError):
-        air.encode_advertisements(np.zeros(2), np.zeros(2), np.zeros((2, 6), np.uint8), np.zeros((1, 31), np.uint8))
+        air.encode_advertisements(two, two, addresses, adv_data[:1])
     with pytest.raises(EncodeError):
-        air.encode_advertisements(np.zeros(2), np.zeros(1), np.zeros((2, 6), np.uint8), np.zeros((2, 31), np.uint8))
+        air.encode_advertisements(two, two[:1], addresses, adv_data)

@@ -107,8 +107,8 @@ def test_client_is_notified_until_it_stops_that(free_port: Any) -> None:
     async def scenario(air: VirtualAir) -> None:
         server = await Server().start(air)
         async with client(air) as tag:
-            heard: list[bytearray] = []
-            await tag.start_notify(DATA, lambda _, value: heard.append(value))
+            heard: list[bytes] = []
+            await tag.start_notify(DATA, lambda _, value: heard.append(bytes(value)))
             await tag.write_gatt_char(CONTROL, b"one", response=True)
             await until(lambda: heard == [b"one"])
             with pytest.raises(BleakError, match="on already"):

@@ -16,6 +16,7 @@ from virtual_tags import VirtualAir, run_on_air
 
 from taghub.clock import SystemClock
 from taghub.errors import RadioError
+from taghub.heard import Heard
 from taghub.radio import make_radio
 from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS
 from taghub.radio.bumble_backend import SEEN_DEVICES_MAX, BumbleScanner, advertisement_data
@@ -32,7 +33,7 @@ def test_radio_hears_a_beacon_whole_and_again_and_again(free_port: Any) -> None:
         await air.advertise("F0:00:00:00:00:02", b"\x02\x01\x06")
         settings = BumbleSettings(kind="bumble", transport=air.transport)
         radio = make_radio(settings, 0xFFFF, SystemClock())
-        heard = []
+        heard: list[Heard] = []
         async with radio.listen() as chunks:
             async for chunk in chunks:
                 heard += chunk

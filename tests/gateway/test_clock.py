@@ -32,8 +32,8 @@ class Machine:
         self.unix_us = NOW_US
         self.monotonic_us = 5_000_000
         self.synchronised = False
-        monkeypatch.setattr(module.time, "time_ns", lambda: self.unix_us * 1000)
-        monkeypatch.setattr(module.time, "monotonic_ns", lambda: self.monotonic_us * 1000)
+        monkeypatch.setattr(time, "time_ns", lambda: self.unix_us * 1000)
+        monkeypatch.setattr(time, "monotonic_ns", lambda: self.monotonic_us * 1000)
         monkeypatch.setattr(module, "_kernel_clock_is_synchronised", lambda: self.synchronised)
 
     def passes(self, us: int) -> None:

@@ -240,6 +240,7 @@ def test_tag_without_a_key_for_sessions_is_not_called() -> None:
         await until(lambda: len(desk.broker.history) == 34)
         assert {tag_id for tag_id, _ in desk.broker.history} == {8}
         expired = other.with_hub()
+        assert expired.hub is not None
         expired = expired._replace(hub=expired.hub._replace(epoch=NOW_S // 86400 - 1))
         desk.hub.replace_keyring({8: expired})
         assert not desk.courier.may_visit(8)

@@ -45,7 +45,7 @@ def test_broker_that_dies_is_started_again(free_port: Callable[[], int], monkeyp
         children.append(await create(*arguments, **options))
         return children[-1]
 
-    monkeypatch.setattr(module.asyncio, "create_subprocess_exec", recorded)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", recorded)
     monkeypatch.setattr(module, "RESTART_PAUSE_S", 0.05)
 
     async def scenario(port: int) -> None:

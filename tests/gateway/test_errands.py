@@ -79,7 +79,9 @@ def test_history_before_the_first_sample_is_adopted_once() -> None:
 
 def backlog(sequence: int, *counters: int, tag_id: int = 7) -> ClosedBatch:
     batcher = Batcher("hub-1", 0.0, 1000, sequence)
-    batcher.add_history([Fetched(tag_id, Record(c, NOW_S // 4, *[0] * 7, 3, False), NOW_US) for c in counters], 0.0)
+    batcher.add_history(
+        [Fetched(tag_id, Record._make([c, NOW_S // 4, *[0] * 7, 3, False]), NOW_US) for c in counters], 0.0
+    )
     (closed,) = batcher.take_due(0.0, NOW_S, TIME_HUB, None)
     return closed
 

@@ -175,8 +175,7 @@ def test_clock_that_steps_back_gives_no_tries() -> None:
 
 def test_generation_change_is_followed_and_never_taken_back() -> None:
     tag = Tag(7, generation=2)
-    before = {"previous_generation": 1, "previous_beacon_key": tag.key(1)}
-    intake = intake_of(tag, **before)
+    intake = intake_of(tag, previous_generation=1, previous_beacon_key=tag.key(1))
     old, new = 1 << 24 | 50, 2 << 24
     assert accepted_counters(intake, old, new, tag=tag) == [old, new]
     assert accepted_counters(intake, old + 1, tag=tag) == []

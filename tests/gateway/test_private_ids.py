@@ -1,5 +1,7 @@
 """Private ids at a hub: names that change, clocks that differ, a hub without time, and frames that wait."""
 
+from typing import Any
+
 from tags import EPOCH, NOW_US, Tag, reading
 
 from taghub import intake as words
@@ -7,12 +9,13 @@ from taghub.heard import Heard
 from taghub.intake import Intake
 from taghub.registry import Registry, TagState
 from tagwire.idtable import IdTable
+from tagwire.keyring import KeyringEntry
 
 EPOCH_US = 1_024_000_000
 TAG = Tag(7)
 
 
-def private_entry(tag: Tag, **changes: int | bytes | None):
+def private_entry(tag: Tag, **changes: Any) -> KeyringEntry:
     return tag.entry(id_key=tag.id_key(), **changes)
 
 

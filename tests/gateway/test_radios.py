@@ -224,7 +224,7 @@ def still_world(t_s: float) -> Environment:
 
 
 def twin(tag_id: int, settings: dict[str, int]) -> TwinSpec:
-    provision = Provision(tag_id, TWIN_ROOT_KEY, 0, 0xFFFF, "esp32-devkit", settings)
+    provision = Provision(tag_id, TWIN_ROOT_KEY, 0, 0xFFFF, "esp32-devkit", {**settings})
     return TwinSpec(provision, 0, still_world)
 
 

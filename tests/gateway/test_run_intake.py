@@ -81,7 +81,7 @@ def test_plain_beacons_are_opened_in_one_go() -> None:
     """Or the property above would say nothing about it."""
     made = intake()
     made.take([Heard(NOW_US, -60, TAGS[0].beacon(1)), Heard(NOW_US, -60, TAGS[2].beacon(0, epoch=EPOCH))])
-    made.take = pytest.fail  # type: ignore[method-assign]
+    made.take = pytest.fail  # type: ignore[method-assign,assignment]
     frames = [TAGS[0].beacon(2)] * 3 + [TAGS[2].beacon(1, epoch=EPOCH), TAGS[0].beacon(3), TAGS[0].beacon(60_000)]
     samples = listed(take_run(made, run_of(Heard(NOW_US, -60, frame) for frame in frames)))
     assert [sample[:2] for sample in samples] == [(1, 2), (1, 3), (1, 60_000), (3, 1)]

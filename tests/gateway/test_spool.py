@@ -317,6 +317,6 @@ def test_backlog_is_told_once_when_it_is_on_the_disk(run: Callable[..., None]) -
 def history(count: int) -> list[bytes]:
     """Batches of the backlog, of one sample each."""
     batcher = Batcher("hub-1", 0.0, 1, 0)
-    records = [Record(counter, NOW_S // 4, *[0] * 8, False) for counter in range(count)]
+    records = [Record._make([counter, NOW_S // 4, *[0] * 8, False]) for counter in range(count)]
     batcher.add_history([Fetched(7, record, NOW_US) for record in records], 0.0)
     return [closed.payload for closed in batcher.take_due(0.0, NOW_S, TIME_HUB, None)]

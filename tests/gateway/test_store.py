@@ -51,7 +51,13 @@ def samples(store: Store, *counters: int, live_from: int = 0, live_batched: int 
 
 def found(loaded: Loaded) -> Any:
     """With the open samples as a list."""
-    return loaded._replace(open=[Accepted(*row) for row in loaded.open.tolist()])
+    samples: Any = [Accepted(*row) for row in loaded.open.tolist()]
+    return loaded._replace(open=samples)
+
+
+def expected(last: dict[int, int], samples: Any, live_batched: int, next_sequence: int, epoch: int) -> Loaded:
+    """With the open samples as `found` has them."""
+    return Loaded(last, samples, live_batched, next_sequence, epoch)
 
 
 def batches(store: Store, *closed: ClosedBatch, held: tuple[int, ...] = ()) -> list[Dropped]:
@@ -69,11 +75,11 @@ def path(tmp_path: Path) -> Path:
 
 def test_open_samples_and_state_survive_without_any_end(path: Path) -> None:
     store, loaded = opened(path)
-    assert found(loaded) == Loaded({}, [], 0, 0, 0)
+    assert found(loaded) == expected({}, [], 0, 0, 0)
     store.commit(Commit(rows_of([sample(1), sample(2, alarm=True), sample(4)]), 0, [batch(50, LANE_ALARM)], 0))
     samples(store, 5, live_from=2)
     again, loaded = opened(path)  # the first was never closed
-    assert found(loaded) == Loaded({7: 5}, [sample(1), sample(4), sample(5)], 0, 51, 0)
+    assert found(loaded) == expected({7: 5}, [sample(1), sample(4), sample(5)], 0, 51, 0)
     seen = again.seen(7)
     assert seen is not None
     assert seen.missing() == [(3, 3)]
@@ -96,7 +102,7 @@ def test_checkpoint_empties_the_journal_and_changes_nothing_else(path: Path) -> 
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT count(*) FROM journal").fetchone() == (1,)
     store, loaded = opened(path)
-    assert found(loaded) == Loaded({7: 9}, [sample(9)], 8, 2, 77)
+    assert found(loaded) == expected({7: 9}, [sample(9)], 8, 2, 77)
     samples(store, 10, live_from=9, live_batched=8)
     _, loaded = opened(path)
     assert (loaded.last, found(loaded).open) == ({7: 10}, [sample(9), sample(10)])

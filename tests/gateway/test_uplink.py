@@ -40,6 +40,12 @@ class News:
     def batches_returned(self, sequences: list[int], blamed: bool) -> None:
         self.news.append(("blamed" if blamed else "returned", str(sequences)))
 
+    def retained_given_up(self, topic: str) -> None:
+        self.news.append(("given up", topic))
+
+    def order_arrived(self, payload: bytes) -> None:
+        self.news.append(("order", payload.decode()))
+
     def status_acknowledged(self) -> None:
         self.news.append(("status", ""))
 
@@ -72,7 +78,7 @@ async def connected(broker: ScriptedBroker, news: News, **options: object) -> As
 
 def run(
     scenario: Callable[[ScriptedBroker, News], object],
-    answer: Callable[[Publish], int | None] = lambda publish: 0,
+    answer: Callable[[Publish], int | bytes | None] = lambda publish: 0,
     connack: bytes = b"\x00\x00\x00",
 ) -> None:
     async def main() -> None:

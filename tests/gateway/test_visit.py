@@ -1,6 +1,7 @@
 """One visit: whatever is missing, wherever the connection breaks, each sample comes once and nothing is lost."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +35,7 @@ from tagwire.ranges import difference, normalized
 TAG_ID = 7
 
 
-def plan(tag: JournalTag, missing: list[tuple[int, int]], **changes: object) -> Plan:
+def plan(tag: JournalTag, missing: list[tuple[int, int]], **changes: Any) -> Plan:
     return Plan(tag.tag_id, hub_key_of(tag.root_key, HUB_ID), missing)._replace(**changes)
 
 

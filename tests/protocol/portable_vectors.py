@@ -108,7 +108,7 @@ def check_beacon(vectors):
             kind = beacon.KIND_ALARM
             body = fields.pack_body(alarm.alarm_codes(reading, case["reason"]))
         same(body, unhexlify(case["body"]), case["name"])
-        naming = ()
+        naming: tuple = ()  # type: ignore[type-arg]
         epoch = case.get("epoch", 0)
         hints = case["hints"]
         name = case["tag_id"].to_bytes(4, "little") + bytes(2)

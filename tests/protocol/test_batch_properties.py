@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,7 +186,7 @@ def test_foreign_tags_have_wide_ids_and_say_whose_they_are() -> None:
     assert {(s.source, s.tag_id >> 32) for s in batch.samples(back)} == set(
         zip(*(values.tolist() for values in foreign.values()), strict=True)
     )
-    zeros = own._replace(columns={**own.columns, "source": np.zeros(40), "tag_high": np.zeros(40)})
+    zeros = own._replace(columns={**own.columns, "source": np.zeros(40, np.int64), "tag_high": np.zeros(40, np.int64)})
     assert batch.encode_batch(zeros) == batch.encode_batch(own)
     for case in load("batch")["foreign"]:
         decoded = batch.decode_batch(bytes.fromhex(case["batch"]))
@@ -211,8 +212,9 @@ def test_json_lines_and_samples_say_the_same() -> None:
     value = batch.decode_batch(bytes.fromhex(case["batch"]))
     first = next(sample for sample in batch.samples(value) if sample.counter == 42)
     assert first.reading.temperature_mc == 4_300
-    assert first.reading.time_s == case["rows"][0][2]
-    assert (first.heard_s, first.rssi_dbm, first.unconfirmed) == (first.reading.time_s + 1, -70, False)
+    time_s = case["rows"][0][2]
+    assert first.reading.time_s == time_s
+    assert (first.heard_s, first.rssi_dbm, first.unconfirmed) == (time_s + 1, -70, False)
     nothing = batch.samples(batch.decode_batch(bytes.fromhex(load("batch")["good"][1]["batch"])))[0]
     assert nothing.reading == fields.Reading(None, None, None, None, None, 0, 0, None, 0)
     assert nothing.unconfirmed
@@ -231,7 +233,9 @@ def test_json_line_returns_what_it_was_made_of(seed: int) -> None:
 @given(st.data())
 def test_damaged_json_line_raises_only_decode_errors(data: st.DataObject) -> None:
     row = json.loads(to_json_lines(random_batch(1, 1)))
-    values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just([])
+    values: st.SearchStrategy[Any] = (
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just([])
+    )
     row[data.draw(st.sampled_from([*row, "alarm", "source"]))] = data.draw(values)
     assert refusal(parse_json_line, json.dumps(row)) in (None, "format")
     assert refusal(parse_json_line, data.draw(st.binary(max_size=30))) in (None, "format")

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "consumer.md"
 READING = fields.Reading(525_200_066, 134_049_540, 4_300, 61_500, 3_720, 1, 2, 1_790_000_124, fields.TIME_GNSS)
 
 
-def sample(tag: int, counter: int, **changes: int | None) -> Sample:
+def sample(tag: int, counter: int, **changes: Any) -> Sample:
     return Sample(tag, counter, READING._replace(**changes), 1_790_000_125, -70, False)
 
 

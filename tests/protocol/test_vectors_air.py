@@ -1,5 +1,6 @@
 """Air and trace records read and write the vectors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,13 +58,14 @@ def test_air_record_of_a_connection_that_says_nothing() -> None:
     connected = air.Record(air.RECORD_CONNECTED, 0, 127, bytes(6), b"\xf4")
     assert air.frame_bytes(connected) == 0
     assert air.disconnect_reason(air.Record(air.RECORD_DISCONNECTED, 0, 127, bytes(6), b"")) == air.DISCONNECTED_LOST
-    for write in (
+    writes: list[Callable[[], bytes]] = [
         lambda: air.encode_record(air.RECORD_WRITE, 0, bytes(6), bytes(256)),
         lambda: air.encode_record(air.RECORD_CONNECT, 0, bytes(5)),
         lambda: air.encode_record(air.RECORD_CONNECT, 1 << 64, bytes(6)),
         lambda: air.encode_connected(0, bytes(6), 0x10000),
         lambda: air.encode_disconnected(0, bytes(6), 256),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(EncodeError):
             write()
 

@@ -153,7 +153,8 @@ def test_bad_keyring_line(case: dict[str, Any]) -> None:
 
 
 def rows_of(decoded: batch.Batch) -> list[list[int]]:
-    return np.stack([decoded.columns[name] for name in load("batch")["columns"]]).T.tolist()
+    rows: list[list[int]] = np.stack([decoded.columns[name] for name in load("batch")["columns"]]).T.tolist()
+    return rows
 
 
 @each("batch", "good")

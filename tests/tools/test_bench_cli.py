@@ -71,7 +71,7 @@ def test_life_of_a_tag(typist: Typist, new_board: NewBoard, tmp_path: Path) -> N
 
     typist.type("inventory", "export", tmp_path / "keyring.jsonl", "--days", "30")
     assert list(load_keyring(tmp_path / "keyring.jsonl")) == [1000]
-    for_hub = ["inventory", "export", tmp_path / "hub.jsonl", "--hub-id", "7"]
+    for_hub = ["inventory", "export", str(tmp_path / "hub.jsonl"), "--hub-id", "7"]
     assert json.loads(typist.type(*for_hub, "--json"))["epoch"] == EPOCH_FOREVER
     assert "for hub 7 alone" in typist.type(*for_hub, "--days", "30")
     hub = load_keyring(tmp_path / "hub.jsonl")[1000].hub
@@ -177,7 +177,7 @@ def test_tag_that_is_refused_runs_on(typist: Typist, new_board: NewBoard, tmp_pa
     board = new_board()
     typist.type("inventory", "init", "--ids", "1000-1999")
     (tmp_path / "june.csv").write_text("reference,count\nbox,2\n")
-    again = ["batch", "run", tmp_path / "june.csv", "--once", "--gnss-s", "3", "--port", board.port]
+    again = ["batch", "run", str(tmp_path / "june.csv"), "--once", "--gnss-s", "3", "--port", board.port]
     typist.type(*again, expect=9)
     for words, code in (
         (["provision", board.port], 8),

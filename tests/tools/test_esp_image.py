@@ -29,7 +29,7 @@ def test_files_of_these_tests_are_what_esptool_takes_for_whole(tmp_path: Path, c
     path = tmp_path / "image.bin"
     path.write_bytes(esp_image(chip, bytes(range(256)) * 64))
 
-    command = [sys.executable, "-m", "esptool", "image-info", path]
+    command = [sys.executable, "-m", "esptool", "image-info", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert done.stdout.count("(valid)") == 2

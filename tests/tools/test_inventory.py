@@ -299,7 +299,7 @@ def test_copy_that_is_killed_is_never_an_inventory_without_its_mark(path: Path, 
         inventory.new_tag(ORDER)
     for statement in range(1, 20):
         target = tmp_path / f"{statement}.db"
-        words = [sys.executable, "-c", KILLED_COPY, path, target, kind, str(statement)]
+        words = [sys.executable, "-c", KILLED_COPY, str(path), str(target), kind, str(statement)]
         killed = subprocess.run(words, check=False).returncode != 0
         if killed or kind == "backup":
             with pytest.raises(InventoryError):
