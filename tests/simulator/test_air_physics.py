@@ -172,11 +172,12 @@ def test_interference_comes_in_slots_that_differ_by_hub() -> None:
 
 
 def hear_all(air: Air, samples: Samples, ends_us: list[int]) -> Heard:
-    parts = []
+    parts: list[tuple[int, Heard]] = []
     for until_us in ends_us:
         due = samples.t_us <= until_us
         new = due & (samples.t_us > (parts[-1][0] if parts else 0))
-        some = Samples(*(column[new] for column in samples[:4]), samples.readings, *(c[new] for c in samples[5:]))
+        before, behind = ([column[new] for column in part] for part in (samples[:4], samples[5:]))
+        some = Samples._make([*before, samples.readings, *behind])
         parts.append((until_us, air.hear(some, until_us)))
     return Heard.joined([heard for _, heard in parts])
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,8 +59,8 @@ settings = st.builds(
 def test_decisions_are_those_of_the_firmware(chosen: DutySettings, steps: list[tuple[int, bool, bool, bool]]) -> None:
     """Wake after wake: later by so much, whether there is sky, whether it moves, whether a limit is passed."""
     names = {name: int(value) for name, value in chosen._asdict().items()}
-    tag_settings = SimpleNamespace(mode="tracking", trip_interval_s=0, **names)
-    state = SimpleNamespace(
+    tag_settings: Any = SimpleNamespace(mode="tracking", trip_interval_s=0, **names)
+    state: Any = SimpleNamespace(
         uptime_s=0,
         fix_uptime_s=None,
         gnss_uptime_s=None,

@@ -25,7 +25,7 @@ def flock(seed: int = 7, generation: int = 3) -> Flock:
 
 def readings(samples: Samples) -> list[fields.Reading]:
     columns = [column.tolist() for column in samples.readings]
-    return [fields.Reading(*(None if v == NOT_AVAILABLE else v for v in row)) for row in zip(*columns, strict=True)]
+    return [fields.Reading._make(None if v == NOT_AVAILABLE else v for v in row) for row in zip(*columns, strict=True)]
 
 
 def test_flock_bytes_are_those_of_the_tags_own_code() -> None:

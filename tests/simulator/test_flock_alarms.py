@@ -108,7 +108,7 @@ def test_alarms_are_the_bytes_of_the_tags_own_code() -> None:
     samples = flock(LIMITS).step(START_S + 12 * 3600)
     provisions = make_provisions(7, 1000, TAGS, generation=1)
     readings = [
-        fields.Reading(*(None if value == NOT_AVAILABLE else value for value in row))
+        fields.Reading._make(None if value == NOT_AVAILABLE else value for value in row)
         for row in zip(*(column.tolist() for column in samples.readings), strict=True)
     ]
     reasons = reasons_of(samples)
@@ -151,7 +151,7 @@ def test_ledger_finds_an_alarms_values_right() -> None:
     alarms = samples.readings._replace(**{n: getattr(samples.readings, n)[rows] for n in samples.readings._fields})
     reasons = np.array(reasons_of(samples))[rows]
     codes = [
-        alarm.alarm_codes(fields.Reading(*(None if v == NOT_AVAILABLE else v for v in row)), reason)
+        alarm.alarm_codes(fields.Reading._make(None if v == NOT_AVAILABLE else v for v in row), reason)
         for row, reason in zip(zip(*(c.tolist() for c in alarms), strict=True), reasons.tolist(), strict=True)
     ]
     columns = dict(zip(fields.Codes._fields, (np.array(column) for column in zip(*codes, strict=True)), strict=True))

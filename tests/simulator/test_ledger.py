@@ -2,6 +2,7 @@
 
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from tagwire import fields, trace
 from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, from_codes, to_codes
 
 MADE_US = 1_774_000_000_000_000
-READING = fields.Reading(525_200_123, 134_100_456, 4_321, 61_234, 3_777, 1, 2, MADE_US // 1_000_000, 3)
+TEMPERATURE_MC = 4_321
+READING = fields.Reading(525_200_123, 134_100_456, TEMPERATURE_MC, 61_234, 3_777, 1, 2, MADE_US // 1_000_000, 3)
 
 
 EVENTS = {
@@ -139,7 +141,7 @@ def test_sample_that_comes_with_the_history_is_recovered() -> None:
 
 
 def test_clone_that_was_faster_is_told_from_a_wrong_value() -> None:
-    other = READING._replace(temperature_mc=READING.temperature_mc + 7_000)
+    other = READING._replace(temperature_mc=TEMPERATURE_MC + 7_000)
     for arrived, name in ((other, "cloned"), (READING, "delivered"), (READING._replace(fix=2), "wrong")):
         ledger = ledger_with()
         ledger.cloned(ids(7), ids(100), columns(other))
@@ -246,7 +248,7 @@ def test_value_beyond_half_a_step_is_wrong(field: str, half_step: int) -> None:
 @pytest.mark.parametrize(
     "change", [{"fix": 2}, {"motion": 1}, {"time_quality": 2}, {"temperature_mc": None}, {"battery_mv": None}]
 )
-def test_class_and_availability_must_be_the_same(change: dict[str, int | None]) -> None:
+def test_class_and_availability_must_be_the_same(change: dict[str, Any]) -> None:
     ledger = ledger_with()
     ledger.arrived(ids(7), ids(100), columns(READING._replace(**change)), MADE_US + 5)
     assert ledger.account().wrong == 1
@@ -257,7 +259,7 @@ def test_sample_made_twice_with_other_values_is_wrong(at_once: bool) -> None:
     ledger = ledger_with()
     ledger.made(ids(7), ids(100), columns(READING), ids(MADE_US))
     assert ledger.account().wrong == 0  # said twice, but the same
-    other = READING._replace(temperature_mc=READING.temperature_mc + 1)
+    other = READING._replace(temperature_mc=TEMPERATURE_MC + 1)
     if at_once:
         ledger.made(ids(8, 8), ids(1, 1), columns(READING, other), ids(MADE_US, MADE_US))
     else:
@@ -272,7 +274,7 @@ def test_sample_made_twice_with_other_values_is_wrong(at_once: bool) -> None:
 def test_every_arrival_before_the_making_is_compared(order: tuple[int, int]) -> None:
     ledger = ledger_with(made=False)
     for warmer in order:
-        reading = READING._replace(temperature_mc=READING.temperature_mc + 1000 * warmer)
+        reading = READING._replace(temperature_mc=TEMPERATURE_MC + 1000 * warmer)
         ledger.arrived(ids(7), ids(100), over_the_wire(reading), MADE_US + 5)
     ledger.made(ids(7), ids(100), columns(READING), ids(MADE_US))
     account = ledger.account()

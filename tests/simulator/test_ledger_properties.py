@@ -92,7 +92,8 @@ def test_each_sample_ends_where_it_was_lost(fates: list[str], random: object) ->
     while queues:
         queue = random.choice(queues)  # type: ignore[attr-defined]
         now_us += 1_000
-        tell_ledger(ledger, *queue.pop(0), now_us, sequence=now_us)
+        tag, counter, event = queue.pop(0)
+        tell_ledger(ledger, tag, counter, event, now_us, sequence=now_us)
         queues = [queue for queue in queues if queue]
     account = ledger.account()
     expected = Counter(name for _, _, (_, name) in samples)

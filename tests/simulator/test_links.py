@@ -61,7 +61,7 @@ class Desk:
         pytest.fail("no window")
 
     def address(self, tag: int) -> bytes:
-        return addresses(self.flock.tag_ids[tag : tag + 1])[0].tobytes()
+        return bytes(addresses(self.flock.tag_ids[tag : tag + 1])[0])
 
     def send(self, kind: int, tag: int, data: bytes = b"", hub: int = HUB) -> None:
         self.links.receive(hub, air.Record(kind, self.now_us, 0, self.address(tag), data), self.now_us)

@@ -12,7 +12,7 @@ from tagfleet.command_line import app
 from tagfleet.fault_schedule import actions
 from tagfleet.scenario import ScenarioError, builtin_names, find, read
 from tagfleet.scenario.estimate import estimate, too_fast, too_much
-from tagfleet.scenario.faults import ClockError, DeadZone, HubReboot
+from tagfleet.scenario.faults import ClockError, DeadZone, Fault, HubReboot
 from tagfleet.scenario.quantities import amount, numbers, seconds, share, speed
 from tagfleet.scenario.toml_lines import key_lines, line_of
 
@@ -271,11 +271,11 @@ def test_shares_limits_speeds_and_numbers() -> None:
     assert numbers("1-3, 8", 9) == [1, 2, 3, 8]
     for function, wrong in ((share, True), (amount, -1), (amount, 0.5), (speed, "0.5x"), (speed, 3)):
         with pytest.raises(ValueError, match="is no"):
-            function(wrong)  # type: ignore[operator]
+            function(wrong)
 
 
 def test_faults_become_actions_in_order_of_time() -> None:
-    faults = [
+    faults: list[Fault] = [
         HubReboot(kind="hub_reboot", hubs=2, at="30 s", lasts="10 s"),  # type: ignore[arg-type]
         DeadZone(kind="dead_zone", hubs="1-2", at="5 s", lasts="30 s", silent=False),  # type: ignore[arg-type]
     ]

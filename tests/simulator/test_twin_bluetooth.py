@@ -70,8 +70,9 @@ def run(folder: Path, text: str, work: Callable[[Bench, Central], Awaitable[None
     async def both(bench: Bench) -> None:
         async with central_on(bench.link) as central:
             wake = asyncio.create_task(bench.wake())
-            working = asyncio.create_task(work(bench, central))
-            await asyncio.wait({wake, working}, return_when=asyncio.FIRST_EXCEPTION)
+            working = asyncio.ensure_future(work(bench, central))
+            ends: set[asyncio.Future[Any]] = {wake, working}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_EXCEPTION)
             await asyncio.gather(wake, working)
 
     return on_bench(folder, twin_spec()._replace(image=program(text)), both).console().splitlines()
@@ -381,7 +382,8 @@ def test_connection_that_found_nobody_any_more_is_reported_as_failed(tmp_path: P
     async def work(bench: Bench, central: Central) -> None:
         peripheral = bench.twin._peripheral
         await until(lambda: peripheral.advertiser.controller.le_legacy_advertiser.enabled)
-        peripheral.advertiser.controller.on_le_connect_ind = lambda packet: None  # the request meets a radio just off
+        controller = peripheral.advertiser.controller
+        controller.on_le_connect_ind = lambda packet: None  # type: ignore[method-assign]  # its radio is just off
         link: Link = await central.connect(bench.twin.address)
         assert await link.ended == HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR
 

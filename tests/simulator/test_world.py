@@ -40,7 +40,7 @@ def test_world_same_seed_gives_same_bytes() -> None:
 def test_environments_do_not_depend_on_how_they_are_asked() -> None:
     """Backwards, one by one, in one world or another, over the borders of weeks and seasons."""
     tags = np.arange(400) % 40
-    t_s = WEEK_START_S - WEEK_S + (np.arange(400) * 7919.0) % (3 * WEEK_S)
+    t_s = np.asarray(WEEK_START_S - WEEK_S + (np.arange(400) * 7919.0) % (3 * WEEK_S), np.float64)
     together = make_world(WorldSettings(3, 40, lost_share=0.05)).environments(tags, t_s)
     world = make_world(WorldSettings(3, 40, lost_share=0.05))
     backwards = world.environments(tags[::-1], t_s[::-1])
@@ -55,7 +55,7 @@ def test_environments_do_not_depend_on_how_they_are_asked() -> None:
 def test_world_of_many_rows_is_that_of_few() -> None:
     world = build_world(4, 500)
     tags = np.arange(40_000) % 500
-    t_s = SPRING_S + np.arange(40_000) * 0.5
+    t_s = np.asarray(SPRING_S + np.arange(40_000) * 0.5, np.float64)
     many = world.environments(tags, t_s)
     few = build_world(4, 500).environments(tags[17_000:17_100], t_s[17_000:17_100])
     for column, piece in zip(many, few, strict=True):
@@ -113,14 +113,15 @@ def test_some_trucks_sail_and_their_tags_see_no_sky() -> None:
             sailing = np.flatnonzero((around.on == On.FERRY) & (around.place.speed_mps > 0))
             if len(sailing):
                 tags = np.arange(len(sailing))
+                zero = np.zeros(len(sailing))
                 some = around._replace(
                     rows=tags,
                     on=around.on[sailing],
                     steel=np.zeros(len(sailing), bool),
-                    opened_s=(tags * 0.0, tags * 0.0),
-                    closed_s=(tags * 0.0, tags * 0.0),
+                    opened_s=(zero, zero),
+                    closed_s=(zero, zero),
                 )
-                seen = gnss.sky(seed, tags, trucks[sailing], world.trucks, t_s[sailing], tags * 0.0, some)
+                seen = gnss.sky(seed, tags, trucks[sailing], world.trucks, t_s[sailing], zero, some)
                 assert (seen == gnss.NO_SKY).all()
                 assert around.place.speed_mps[sailing].max() < 15
                 return
@@ -241,7 +242,7 @@ def test_open_doors_are_the_solution_of_the_first_order_equation() -> None:
     t_s = np.arange(0.0, 6 * 3600.0)
     tau_s = 2400.0
     openings = [(600.0, 1800.0), (7200.0, 8400.0)]
-    open_now = sum(((t_s >= begin) & (t_s < end)).astype(float) for begin, end in openings)
+    open_now = np.sum([(t_s >= begin) & (t_s < end) for begin, end in openings], axis=0, dtype=float)
     x = np.zeros(len(t_s))
     for i in range(1, len(t_s)):
         x[i] = x[i - 1] + (open_now[i - 1] - x[i - 1]) / tau_s
@@ -351,7 +352,7 @@ def test_sky_is_seen_through_curtains_and_open_doors_only() -> None:
 
 def test_fix_noise_is_that_of_the_sky() -> None:
     n = 20_000
-    tags, t_s, zero = np.arange(n), SPRING_S + np.arange(n), np.zeros(n)
+    tags, t_s, zero = np.arange(n), SPRING_S + np.arange(n, dtype=np.float64), np.zeros(n)
     for sky, sigma_m, classes in (
         (gnss.OPEN_SKY, 2.5, {fields.FIX_5M}),
         (gnss.POOR_SKY, float(np.hypot(4.0, 9.0)), {fields.FIX_15M, fields.FIX_50M}),
@@ -361,9 +362,8 @@ def test_fix_noise_is_that_of_the_sky() -> None:
         assert (latitude - 50.0).std() * gnss.METRES_PER_DEGREE == pytest.approx(sigma_m, rel=0.05)
         east_m = (longitude - 8.0).std() * gnss.METRES_PER_DEGREE * np.cos(np.radians(50.0))
         assert east_m == pytest.approx(sigma_m, rel=0.05)
-    same_slot = gnss.measured(
-        1, zero.astype(int)[:60], SPRING_S // 600 * 600 + np.arange(60), zero[:60], zero[:60], zero[:60] + 1
-    )
+    slot_s, zero = SPRING_S // 600 * 600 + np.arange(60, dtype=np.float64), np.zeros(60)
+    same_slot = gnss.measured(1, np.zeros(60, np.int64), slot_s, zero, zero, np.full(60, gnss.POOR_SKY))
     assert same_slot[0].std() * gnss.METRES_PER_DEGREE < 6.0  # reflections stay the same for a while
 
 
