@@ -17,6 +17,7 @@ from taghub.embedded_broker import embedded_broker
 LOOPBACK = "127.0.0.1"
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 20.0
+_PORT_ATTEMPTS = 3
 
 # Unlimited queues: that a consumer is slow must not look like a broker's loss. Half a megabyte in flight to it.
 _MOSQUITTO = """\
@@ -116,6 +117,11 @@ class EmbeddedBroker:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        for _ in range(_PORT_ATTEMPTS - 1):
+            with contextlib.suppress(BrokerFailed):  # somebody was faster to take the free port
+                await self.start()
+                return self
+            self.port = free_port()
         await self.start()
         return self
 

@@ -1,12 +1,15 @@
 """What a run has come to: its account against its objectives. Pure, but for this process's own memory."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from tagfleet.figures import RunFigures
+from tagfleet.ledger import Account
 from tagfleet.machine import peak_memory_bytes
 from tagfleet.pace import Pace
 from tagfleet.result import Result, judge_schedule
 from tagfleet.scenario import Scenario
+from tagfleet.scenario.model import SloSection
 from tagfleet.slo import Check, Measured, checks
 from tagfleet.stage import Cast
 
@@ -40,21 +43,24 @@ def conclude(run: Ran) -> Result:
     result.rate_per_s = ledger.arrived_count / result.took_s
     result.peak_rss_bytes = peak_memory_bytes()
     judge_schedule(result, run.pace)
-    measured = Measured(account, ledger.latency, result.rate_per_s, run.hub_cpu, run.recovery_s)
-    result.checks += checks(run.scenario.slo, measured)
-    if not account.delivered:
-        result.checks.insert(0, Check("delivered", False, "no sample was delivered"))
-    result.twins = ledger.delivered_of([twin.tag_id for twin in run.cast.twins])
-    result.checks += [
-        Check(f"twin {tag_id}", delivered > 0, f"{delivered} of {made} samples delivered")
-        for tag_id, (made, delivered) in result.twins.items()
-    ]
+    measured = Measured(account, ledger.latency, result.rate_per_s, run.hub_cpu, run.recovery_s, figures.undecodable)
+    result.twins = {twin.tag_id: ledger.account([twin.tag_id]) for twin in run.cast.twins}
+    result.checks += judged(run.scenario.slo, measured, result.twins)
     if run.crew is not None:
         said = "; ".join(run.crew.unequal) or "twins and flock write the same bytes"
         result.checks.append(Check("twins_write_the_flocks_bytes", not run.crew.unequal, said))
         result.notes += run.crew.notes()
-    if figures.undecodable:
-        result.checks.append(Check("decodable", False, f"{figures.undecodable} publishes could not be decoded"))
     if run.missed:
         result.void = result.void or f"this run's own subscriber was too slow for {run.missed} publishes"
     return result
+
+
+def judged(slo: SloSection, run: Measured, twins: Mapping[int, Account]) -> list[Check]:
+    """Every objective of a scenario, and those that every run has: something was delivered, and of each twin."""
+    found = checks(slo, run)
+    if not run.account.delivered:
+        found.insert(0, Check("delivered", False, "no sample was delivered"))
+    return found + [
+        Check(f"twin {tag_id}", twin.delivered > 0, f"{twin.delivered} of {twin.made} samples delivered")
+        for tag_id, twin in twins.items()
+    ]

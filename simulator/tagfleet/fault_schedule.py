@@ -13,6 +13,7 @@ from tagfleet.scenario.faults import (
     DyingBatteries,
     Fault,
     HubReboot,
+    Intruders,
     ReplayAttack,
 )
 from tagfleet.scenario.quantities import duration_text, numbers
@@ -65,6 +66,9 @@ def actions(faults: Sequence[Fault], hubs: int) -> list[Action]:
                 found.append(Action(fault.end_s, START, chosen, 0, f"power back: {who}"))
             case ClockError():
                 found += [*_set_clocks(faults, fault.at, chosen, hubs), *_set_clocks(faults, fault.end_s, chosen, hubs)]
+            case Intruders():
+                text = f"forged, replayed and foreign advertisements, {fault.per_s:g} a second: beside {who}"
+                found.append(Action(fault.at, "", (), 0, text))
             case _:
                 found.append(Action(fault.at, "", (), 0, f"{_of_tags(fault, who)}, for {duration_text(fault.lasts)}"))
     return sorted(found, key=lambda action: action.moment_s)

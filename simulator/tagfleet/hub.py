@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -27,49 +28,18 @@ class HubFiles(NamedTuple):
         return cls(*(folder / name for name in names))
 
 
-def settings_toml(
-    files: HubFiles, hub: str, site: str, broker_port: int, hci_transport: str | None, batch_age_s: float = 1.0
-) -> str:
-    """Settings of a hub with an embedded broker, an air radio, a spool on the disk, and, with `hci_transport`, a bumble
-    radio as well."""
-    quoted = json.dumps  # a JSON string is a TOML basic string
-    text = f"""\
-[hub]
-id = {quoted(hub)}
-site = {quoted(site)}
-status_interval_s = 1.0
+Table = Mapping[str, str | int | float]
 
-[keyring]
-path = {quoted(str(files.keyring))}
 
-[[radio]]
-kind = "air"
-listen = {quoted(f"unix:{files.air}")}
-
-[broker]
-port = {broker_port}
-
-[batch]
-max_age_s = {batch_age_s}
-
-[spool]
-path = {quoted(str(files.spool))}
-
-[courier]
-connections = 4
-air_time_share = 1.0
-
-[position]
-kind = "fixed"
-latitude = 52.52
-longitude = 13.41
-
-[trace]
-path = {quoted(str(files.trace))}
-"""
-    if hci_transport is not None:
-        text += f'\n[[radio]]\nkind = "bumble"\ntransport = {quoted(hci_transport)}\n'
-    return text
+def settings_toml(tables: Mapping[str, Table | list[Table]]) -> str:
+    """A settings file as an operator would write it; a list is an array of tables, such as "radio"."""
+    lines = []
+    for name, table in tables.items():
+        for one in table if isinstance(table, list) else (table,):
+            lines.append(f"[[{name}]]" if isinstance(table, list) else f"[{name}]")
+            # A JSON string is a TOML basic string, and its numbers and booleans are TOML's.
+            lines += [f"{key} = {json.dumps(value)}" for key, value in one.items()]
+    return "\n".join(lines) + "\n"
 
 
 class HubFailed(Exception):

@@ -3,6 +3,7 @@
 Samples are made anew from (seed, tag, sequence) when a hub asks for them; see `Flock.records`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,15 @@ class JournalSettings:
     window_every: int = 6
     window_s: float = 3.0
     burst_repeats: int = 2
+
+
+WINDOW_SETTINGS = ("window_unsettled", "window_every", "window_s")
+
+
+def journal_of(settings: Mapping[str, int | bool | str], burst_repeats: int) -> JournalSettings:
+    """Of tags that are provisioned with these settings."""
+    chosen = {name: int(settings[name]) for name in WINDOW_SETTINGS if name in settings}
+    return JournalSettings(burst_repeats=burst_repeats, **chosen)
 
 
 class Journals:

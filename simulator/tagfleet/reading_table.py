@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from tagfleet.progress import Latest, Progress
+from tagfleet.figures import RunFigures
+from tagfleet.latest import Latest
 from tagwire.words import FIX_WORDS, MOTION_WORDS
 
 
@@ -28,10 +29,11 @@ _COLUMNS = (
 _LEFT = ("fix", "motion")
 
 
-def reading_table(progress: Progress, now_us: int, rows: int, width: int) -> Table:
+def reading_table(figures: RunFigures, rows: int, width: int) -> Table:
     """Twins first, then the newest samples; `width` in characters."""
-    twins = set(progress.twin_ids or ())
-    newest_first = sorted(progress.latest.items(), key=lambda item: (item[0] not in twins, -item[1].t_us, item[0]))
+    twins = set(figures.twin_ids)
+    latest = figures.latest or {}
+    newest_first = sorted(latest.items(), key=lambda item: (item[0] not in twins, -item[1].t_us, item[0]))
     shown = newest_first[:rows]
     names = [f"{'twin' if tag_id in twins else 'tag'} {tag_id} #{one.counter & 0xFFFFFF}" for tag_id, one in shown]
     tag_width = max([_TAG_MIN, *map(len, names)])
@@ -41,8 +43,8 @@ def reading_table(progress: Progress, now_us: int, rows: int, width: int) -> Tab
     for column in columns:
         justify = "left" if column.name in _LEFT else "right"
         table.add_column(column.name, justify=justify, no_wrap=True, width=column.width)  # type: ignore[arg-type]
-    for name, (tag_id, latest) in zip(names, shown, strict=True):
-        cells = _cells(latest, now_us)
+    for name, (tag_id, one) in zip(names, shown, strict=True):
+        cells = _cells(one, figures.now_us)
         table.add_row(name, *(cells[column.name] for column in columns), style="bold" if tag_id in twins else "")
     return table
 

@@ -49,7 +49,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "generator_lag_s": round(result.worst_lag_s, 3),
         "hubs_blocked_s": round(figures.slipped_s, 3),
         "peak_rss_bytes": result.peak_rss_bytes,
-        "twins": {str(tag_id): list(counts) for tag_id, counts in result.twins.items()} or None,
+        "twins": {str(tag_id): [twin.made, twin.delivered] for tag_id, twin in result.twins.items()} or None,
         "checks": [{"name": check.name, "good": check.good, "said": check.said} for check in result.checks],
         "notes": result.notes,
         "log": result.log,
@@ -103,8 +103,7 @@ def text(result: Result) -> str:
     if result.hub_cpu is not None:
         lines.append(f"  {'hubs':<12}{100 * result.hub_cpu:>11,.0f}%  of a processor core")
     lines += [
-        f"  twin {tag_id:<7}{delivered:>12,}  of {made:,} delivered"
-        for tag_id, (made, delivered) in result.twins.items()
+        f"  twin {tag_id:<7}{twin.delivered:>12,}  of {twin.made:,} delivered" for tag_id, twin in result.twins.items()
     ]
     if result.log:
         lines += ["", *(f"  {entry}" for entry in result.log)]

@@ -31,7 +31,7 @@ class Result:
     took_s: float = 0.0  # of real time, from the start until the last sample was made and the last one delivered
     hub_cpu: float | None = None
     peak_rss_bytes: int = 0
-    twins: dict[int, tuple[int, int]] = field(default_factory=dict)
+    twins: dict[int, Account] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 

@@ -1,7 +1,6 @@
 """The live screen of a run: figures to a rich renderable, for any terminal from 60 x 20 up. Pure."""
 
 from rich.console import ConsoleOptions, Group, RenderableType
-from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -9,6 +8,7 @@ from rich.text import Text
 from tagfleet.figures import COUNTING, DELIVERING, RUNNING, STARTING, RunFigures
 from tagfleet.reading_table import figure
 from tagfleet.scenario.quantities import duration_text
+from tagfleet.screen_parts import data_path, in_columns, pair
 
 _PHASES = {
     STARTING: "starting hubs",
@@ -19,8 +19,10 @@ _PHASES = {
 
 def screen(figures: RunFigures, options: ConsoleOptions) -> RenderableType:
     """The whole screen."""
-    arrow = ">" if options.ascii_only else "→"
-    parts: list[RenderableType] = [_path(figures, arrow), _pairs(figures, max(1, options.max_width // 26))]
+    parts: list[RenderableType] = [
+        _path(figures, options.ascii_only),
+        _pairs(figures, max(1, options.max_width // 26)),
+    ]
     if figures.events:
         parts.append(Text())
         parts += [Text(f"  {event}", style="yellow", no_wrap=True, overflow="ellipsis") for event in figures.events]
@@ -44,7 +46,7 @@ def line(figures: RunFigures) -> str:
     return ", ".join(parts)
 
 
-def _path(figures: RunFigures, arrow: str) -> Panel:
+def _path(figures: RunFigures, ascii_only: bool) -> RenderableType:
     stages = (
         ("tags", f"{figures.made:,} made", "green"),
         ("radio", f"{figures.reported:,} heard", "cyan"),
@@ -52,21 +54,9 @@ def _path(figures: RunFigures, arrow: str) -> Panel:
         ("broker", f"{figures.acknowledged:,} acked", "magenta"),
         ("consumer", f"{figures.delivered:,} delivered", "green"),
     )
-    table = Table.grid(expand=True)
-    cells = []
-    for i, (name, said, colour) in enumerate(stages):
-        if i:
-            table.add_column(justify="center", no_wrap=True)
-            cells.append(Text(f"{arrow}\n", style="dim"))
-        table.add_column(justify="center", no_wrap=True)
-        cells.append(Text.assemble((name, f"bold {colour}"), "\n", said))
-    table.add_row(*cells)
-    return Panel(
-        Group(table, ProgressBar(total=figures.duration_s, completed=min(figures.moment_s, figures.duration_s))),
-        title=Text.assemble((figures.name, "bold"), f"  {figures.title}"),
-        subtitle=f"{_state(figures)}  [dim]Ctrl-C ends it with a report[/]",
-        border_style="dim",
-    )
+    bar = ProgressBar(total=figures.duration_s, completed=min(figures.moment_s, figures.duration_s))
+    title = Text.assemble((figures.name, "bold"), f"  {figures.title}")
+    return data_path(stages, bar, title, f"{_state(figures)}  [dim]Ctrl-C ends it with a report[/]", ascii_only)
 
 
 def _state(figures: RunFigures) -> str:
@@ -96,14 +86,5 @@ def _pairs(figures: RunFigures, columns: int) -> Table:
         ("hubs blocked", f"{figures.slipped_s:.1f} s"),
         ("broker", figures.broker),
     ]
-    table = Table.grid(expand=True, padding=(0, 2))
-    columns = min(3, columns)
-    for _ in range(columns):
-        table.add_column(ratio=1, no_wrap=True)
-    cells = [
-        Text.assemble((f"{name} ", "dim"), (value, "bold red" if name == "wrong" and figures.wrong else "bold"))
-        for name, value in pairs
-    ]
-    for i in range(0, len(cells), columns):
-        table.add_row(*cells[i : i + columns])
-    return table
+    cells = [pair(name, value, bad=name == "wrong" and figures.wrong > 0) for name, value in pairs]
+    return in_columns(cells, min(3, columns))

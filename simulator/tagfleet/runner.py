@@ -10,28 +10,24 @@ from typing import TYPE_CHECKING
 
 from tagfleet.broker import Broker, BrokerFailed, choose
 from tagfleet.conclusion import Ran, conclude
+from tagfleet.consumer import Consumer
 from tagfleet.fault_schedule import Action
 from tagfleet.figures import COUNTING, DELIVERING, ENDED, RUNNING, RunFigures
-from tagfleet.identity import FIRST_TWIN_ID
 from tagfleet.ledger import Ledger, LedgerFull
 from tagfleet.machine import allow_many_files
 from tagfleet.oracle import NonceReuse
 from tagfleet.outages import Outages
 from tagfleet.pace import Pace
 from tagfleet.result import Result
-from tagfleet.run_consumer import RunConsumer
 from tagfleet.scenario import Scenario
 from tagfleet.scenario.quantities import duration_text
-from tagfleet.stage import Cast, build, target_of, traffic_of
+from tagfleet.stage import Cast, build, target_of, traffic_of, twins_of
 from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.targets import Target, TargetFailed
 from tagfleet.targets.inside import hub_name
 from tagfleet.traffic import DirectTraffic, Step, Traffic
-from tagfleet.twin import interpreter_available
 from tagfleet.twin.counters import UnknownSeal
-from tagfleet.twins import twin_provisions
 from tagfleet.view import View
-from tagwire.provision import Provision
 
 if TYPE_CHECKING:  # they load a Bluetooth stack, which most runs do without
     from tagfleet.hci_flock import HciFlock
@@ -71,6 +67,11 @@ class Run:
         self._interpreter = interpreter
         self._stops = 0
         self._log: list[str] = []
+        self._twins = twins_of(scenario, interpreter)
+        self.figures.twin_ids = [twin.tag_id for twin in self._twins]
+        if scenario.tags.twins and not self._twins:
+            self.figures.twins_note = "none on this platform"
+            self._log.append("no MicroPython interpreter for this platform: the run has no twins")
         self._shown_s = self._watched_s = 0.0
         self._outages: Outages
         self._cast: Cast
@@ -78,7 +79,7 @@ class Run:
         self._broker: Broker
         self._traffic: Traffic | DirectTraffic | HciFlock
         self._subscriber: Subscriber
-        self._consumer: RunConsumer
+        self._consumer: Consumer
         self._pace: Pace
         self._crew: TwinCrew | None = None
         self._start_us = 0
@@ -126,12 +127,11 @@ class Run:
         now_us = time.time_ns() // 1000
         start = scenario.run.start
         self._start_us = now_us if start is None else int(start.timestamp() * 1e6)
-        twins = self._twin_provisions()
-        self._cast = build(scenario, self._start_us, now_us, twins, folder)
-        if twins:
+        self._cast = build(scenario, self._start_us, now_us, self._twins, folder)
+        if self._twins:
             from tagfleet.twin_crew import TwinCrew
 
-            self._crew = TwinCrew(twins, self._cast.world, self._cast.ledger, folder, self._interpreter)
+            self._crew = TwinCrew(self._twins, self._cast.world, self._cast.ledger, folder, self._interpreter)
             await stack.enter_async_context(self._crew)
         address = self._broker.host, self._broker.port
         hci = None if self._crew is None else self._crew.hci_transport
@@ -147,24 +147,28 @@ class Run:
             self._traffic = traffic_of(scenario, self._cast, self._start_us, self._target.traced)
         self._outages = Outages(self._target, self._broker)
         await stack.enter_async_context(self._target)
-        topics = [f"tags/v1/{scenario.hubs.site if self._target.traced else '+'}/+/{kind}" for kind in _KINDS]
+        site, kinds = (scenario.hubs.site, _KINDS) if self._target.traced else ("+", _KINDS[:2])
+        topics = [f"tags/v1/{site}/+/{kind}" for kind in kinds]
         mqtt = scenario.broker.mqtt(*address)
         if self._broker.consumer_protocol is not None:
             mqtt = mqtt.model_copy(update={"protocol": self._broker.consumer_protocol})
         self._subscriber = await stack.enter_async_context(Subscriber(mqtt, topics, START_TIMEOUT_S, self._check_start))
         names = {hub_name(hub): hub for hub in range(scenario.hubs.count)} if self._target.traced else {}
-        self._consumer = RunConsumer(self._cast.ledger, self.figures, names)
+        self._consumer = Consumer(self._cast.ledger, self.figures, names)
         await self._all_ready()
+        if hci is not None:
+            await self._all_radios_open(scenario.hubs.count + 1)
 
-    def _twin_provisions(self) -> list[Provision]:
-        scenario = self.scenario
-        if not scenario.tags.twins:
-            return []
-        if interpreter_available(self._interpreter) is None:
-            self._log.append("no MicroPython interpreter for this platform: the run has no twins")
-            return []
-        interval_s = round(scenario.tags.interval)
-        return twin_provisions(scenario.run.seed, FIRST_TWIN_ID, scenario.tags.twins, interval_s)
+    async def _all_radios_open(self, radios: int) -> None:
+        """What is said before a hub's Bluetooth listens is heard by nobody; statuses tell. Raises TargetFailed."""
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while self.figures.open_radios < radios:
+            self._check_start()
+            self._target.check()
+            if time.monotonic() > deadline_s:
+                raise TargetFailed(f"hubs have opened {self.figures.open_radios} of {radios} radios")
+            await asyncio.sleep(TICK_S)
+            self._consumer.take_all(self._subscriber.take())
 
     async def _all_ready(self) -> None:
         ready = asyncio.create_task(self._target.ready())
@@ -369,16 +373,12 @@ class Run:
         return failure
 
     def _refresh(self, now_s: float) -> None:
-        figures, ledger = self.figures, self._cast.ledger
+        figures = self.figures
         figures.unmade = self._traffic.unmade
         figures.reports = self._traffic.reports
-        figures.made, figures.reported = ledger.made_count, ledger.reported_count
-        figures.accepted, figures.acknowledged = ledger.accepted_count, ledger.acknowledged_count
-        figures.duplicates, figures.wrong = sum(ledger.duplicates), ledger.comparison.wrong_count
-        figures.latency = ledger.latency
         figures.lag_s, figures.slipped_s = self._pace.worst_lag_s, self._pace.slipped_s
         figures.of_hubs = self._target.figures()
-        figures.tell(now_s - self._started_s, ledger.arrived_count)
+        figures.tell(self._cast.ledger, now_s - self._started_s, time.time_ns() // 1000)
 
     def _phase(self, phase: str, view: View[RunFigures]) -> None:
         self.figures.phase = phase
@@ -417,7 +417,7 @@ class Run:
         return result
 
 
-_KINDS = ("samples", "backlog")
+_KINDS = ("samples", "backlog", "status")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -18,13 +18,14 @@ class Check(NamedTuple):
 
 class Measured(NamedTuple):
     """What a run has come to. hub_cpu: of one core. recovery_s: None where there was no outage, infinite where it has
-    not recovered."""
+    not recovered. undecodable: publishes."""
 
     account: Account
     latency: Histogram
     rate_per_s: float
     hub_cpu: float | None
     recovery_s: float | None
+    undecodable: int = 0
 
 
 def checks(slo: SloSection, run: Measured) -> list[Check]:
@@ -33,7 +34,7 @@ def checks(slo: SloSection, run: Measured) -> list[Check]:
     account = run.account
     made = max(account.made, 1)
     counts = {"lost": account.lost, "wrong": account.wrong, **account.duplicates._asdict()}
-    for name in ("lost", "wrong", "resent", "redelivered", *(one for one in CLASSES if one not in counts)):
+    for name in ("lost", "wrong", "resent", "redelivered", "other_hub", *(one for one in CLASSES if one not in counts)):
         limit: Amount | None = getattr(slo, name, None)
         if limit is None:
             continue
@@ -64,4 +65,6 @@ def checks(slo: SloSection, run: Measured) -> list[Check]:
         else:
             said = f"{run.recovery_s:.1f} s after the last outage, at most {limit_text}"
             found.append(Check("recovery", run.recovery_s <= slo.recovery, said))
+    if run.undecodable:
+        found.append(Check("decodable", False, f"{run.undecodable} publishes could not be decoded"))
     return found

@@ -10,21 +10,26 @@ from tagfleet.air import Air
 from tagfleet.duty import duty_of
 from tagfleet.fault_schedule import Action, actions
 from tagfleet.flock import Flock, UnsealedFlock
-from tagfleet.identity import make_provisions
-from tagfleet.journals import Journals, JournalSettings
+from tagfleet.identity import FIRST_TWIN_ID, make_provisions
+from tagfleet.intruder import Intruder
+from tagfleet.journals import Journals, journal_of
 from tagfleet.ledger import Ledger
-from tagfleet.links import FlockLinks
+from tagfleet.links import FlockLinks, LinkSettings
 from tagfleet.plain_air import PlainAir
 from tagfleet.radio import RadioSettings
+from tagfleet.replayer import Replayer
 from tagfleet.scenario import Scenario
-from tagfleet.scenario.faults import CoolerFailure, ReplayAttack
+from tagfleet.scenario.faults import CoolerFailure, Intruders, ReplayAttack
 from tagfleet.scenario.quantities import numbers
 from tagfleet.tag_faults import TagFaults
 from tagfleet.targets import AirTarget, InsideTarget, TaghubTarget, Target
-from tagfleet.traffic import DirectTraffic, Traffic
+from tagfleet.traffic import Attack, DirectTraffic, Traffic
+from tagfleet.twin import interpreter_available
+from tagfleet.twins import twin_provisions
 from tagfleet.world.network import read_network
 from tagfleet.world.noise import Ints
 from tagfleet.world.world import World, WorldSettings, make_world
+from tagwire.beacon import COMPANY_ID_TEST
 from tagwire.keyring import KeyringEntry, entry_from_provision
 from tagwire.provision import Provision
 
@@ -43,6 +48,13 @@ class Cast(NamedTuple):
     faults: TagFaults
     schedule: list[Action]
     links: FlockLinks | None
+
+
+def twins_of(scenario: Scenario, interpreter: str | None) -> list[Provision]:
+    """Provisions of the twins, none where there is no interpreter."""
+    if not scenario.tags.twins or interpreter_available(interpreter) is None:
+        return []
+    return twin_provisions(scenario.run.seed, FIRST_TWIN_ID, scenario.tags.twins, round(scenario.tags.interval))
 
 
 def build(
@@ -64,7 +76,7 @@ def build(
         provisions = make_provisions(run.seed, tags.first_id, tags.count, settings=tags.settings)
         journals = None
         if tags.history:
-            journals = Journals(tags.count, JournalSettings(burst_repeats=scenario.air.burst_repeats))
+            journals = Journals(tags.count, journal_of(tags.settings, scenario.air.burst_repeats))
         flock = Flock(provisions, world, tags.interval, start_s, len(twins), alter, journals)
         keyrings = _routes(scenario, world, hub_of_place, start_s, len(twins))
         if hubs.target == "hci":  # the virtual link reaches everybody, also who lies by the road
@@ -81,7 +93,8 @@ def build(
     links = None
     if flock.journals is not None:
         dead_s = faults.dead_s + start_s
-        links = FlockLinks(flock, provisions, world, hub_of_place, alive=lambda tag, t_s: bool(t_s < dead_s[tag]))
+        settings = LinkSettings(connect_s=scenario.air.connect, loss_per_s=scenario.air.link_loss)
+        links = FlockLinks(flock, provisions, world, hub_of_place, settings, lambda tag, t_s: bool(t_s < dead_s[tag]))
     schedule = actions(scenario.fault, hubs.count)
     return Cast(world, flock, provisions, list(twins), hub_of_place, keyrings, ledger, faults, schedule, links)
 
@@ -105,11 +118,6 @@ def traffic_of(scenario: Scenario, cast: Cast, start_us: int, traced: bool) -> T
             shadowing_db=5.0 if section.shadowing_db is None else section.shadowing_db,
         )
         air = PlainAir(plain, cast.world, cast.hub_of_place, section.reports == "first")
-    replays = [
-        (fault, [hub - 1 for hub in numbers(fault.hubs, scenario.hubs.count)])
-        for fault in scenario.fault
-        if isinstance(fault, ReplayAttack)
-    ]
     return Traffic(
         cast.flock,
         air,
@@ -117,11 +125,22 @@ def traffic_of(scenario: Scenario, cast: Cast, start_us: int, traced: bool) -> T
         cast.hub_of_place,
         cast.ledger,
         cast.faults,
-        replays,
+        _attacks(scenario),
         scenario.run.seed,
         start_us,
         traced,
     )
+
+
+def _attacks(scenario: Scenario) -> list[Attack]:
+    """Who sends what at which hubs; each of them with dice of its own."""
+    found = []
+    for number, fault in enumerate(scenario.fault):
+        if isinstance(fault, (ReplayAttack, Intruders)):
+            seed = scenario.run.seed + number
+            attacker = Replayer(seed) if isinstance(fault, ReplayAttack) else Intruder(seed, COMPANY_ID_TEST)
+            found.append(Attack(fault, [hub - 1 for hub in numbers(fault.hubs, scenario.hubs.count)], attacker))
+    return found
 
 
 def target_of(
@@ -173,7 +192,7 @@ def _world(scenario: Scenario, twins: int, start_s: float) -> World:
         WorldSettings(
             scenario.run.seed,
             tags,
-            tags / hubs,
+            section.tags_per_place or tags / hubs,
             section.depot_share,
             None if section.network is None else read_network(section.network.read_text("utf-8")),
             section.straight,

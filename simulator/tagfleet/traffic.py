@@ -4,6 +4,7 @@ State: the flock, its air, and what goes wrong with tags. Hubs that are off are 
 theirs to miss, and the ledger knows.
 """
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
@@ -14,8 +15,7 @@ from tagfleet.flock import Flock, Samples
 from tagfleet.ledger import Ledger
 from tagfleet.oracle import NonceReuse
 from tagfleet.radio import addresses
-from tagfleet.replayer import Replayer
-from tagfleet.scenario.faults import ReplayAttack
+from tagfleet.scenario.faults import Intruders, ReplayAttack
 from tagfleet.tag_faults import TagFaults, chosen_samples
 from tagfleet.world.noise import Ints, uniform
 from tagfleet.world.world import World
@@ -46,6 +46,22 @@ class Step(NamedTuple):
     made: int
 
 
+class Attacker(Protocol):
+    """Somebody beside hubs who listens to what they hear, and sends. Hubs count from 0."""
+
+    def overhear(self, hub: int, heard: Heard) -> None: ...
+
+    def records(self, hub: int, t_us: int, count: float) -> bytes: ...
+
+
+class Attack(NamedTuple):
+    """A fault of a scenario, the hubs at which it happens, from 0, and who does it."""
+
+    fault: ReplayAttack | Intruders
+    hubs: list[int]
+    attacker: Attacker
+
+
 class Traffic:
     """`step` it from the run's start to its end, and on until nothing is `waiting`."""
 
@@ -57,12 +73,12 @@ class Traffic:
         hub_of_place: Ints,
         ledger: Ledger,
         faults: TagFaults,
-        replays: Iterable[tuple[ReplayAttack, list[int]]],
+        attacks: Iterable[Attack],
         seed: int,
         start_us: int,
         traced: bool,
     ) -> None:
-        """replays: each attack with its hubs, from 0. traced: hubs tell what they do with what they hear."""
+        """traced: hubs tell what they do with what they hear."""
         self.reports = 0
         self.unmade = 0  # samples that dead batteries did not make
         self.off: set[int] = set()
@@ -72,8 +88,7 @@ class Traffic:
         self._hub_of_place = hub_of_place
         self._ledger = ledger
         self._faults = faults
-        self._replays = list(replays)
-        self._replayer = Replayer(seed)
+        self._attacks = list(attacks)
         self._seed = seed
         self._start_us = start_us
         self._last_us = start_us
@@ -85,11 +100,6 @@ class Traffic:
     def waiting(self) -> int:
         """Reports that are still to come."""
         return self._air.waiting + len(self._clones)
-
-    @property
-    def replayed(self) -> int:
-        """Recordings that an attacker has sent."""
-        return self._replayer.sent
 
     def step(self, until_us: int, now_us: int, making: bool = True) -> Step:
         """Everything up to `until_us` of the run's own time; `now_us`: real time. Raises NonceReuse, LedgerFull."""
@@ -151,20 +161,22 @@ class Traffic:
             found += [(hub, record) for _, hub, record in due if hub not in self.off]
         moment_s = (until_us - self._start_us) / 1e6
         span_s = (until_us - self._last_us) / 1e6
-        for attack, hubs in self._replays:
-            if moment_s < attack.at or moment_s >= attack.end_s + span_s:
+        for fault, hubs, attacker in self._attacks:
+            end_s = math.inf if fault.end_s is None else fault.end_s
+            if moment_s < fault.at or moment_s >= end_s + span_s:
                 continue
             for hub in hubs:
                 if hub in self.off:
                     continue
-                records = self._replayer.records(hub, until_us, attack.per_s * span_s)
+                records = attacker.records(hub, until_us, fault.per_s * span_s)
                 if records:
                     found.append((hub, records))
-        if self._replays and len(heard.hubs):
-            attacked = {hub for _, hubs in self._replays for hub in hubs}
-            for hub, part in heard.of_hubs().items():
-                if hub in attacked:
-                    self._replayer.overhear(hub, part)
+        if self._attacks and len(heard.hubs):
+            parts = heard.of_hubs()
+            for _, hubs, attacker in self._attacks:
+                for hub in hubs:
+                    if hub in parts:
+                        attacker.overhear(hub, parts[hub])
         return found
 
     def _clone(self, samples: Samples) -> None:
@@ -196,7 +208,6 @@ class DirectTraffic:
         self.reports = 0
         self.unmade = 0
         self.off: set[int] = set()
-        self.replayed = 0
         self.waiting = 0
         self._flock = flock
         self._world = world

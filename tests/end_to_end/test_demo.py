@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 
-from tagfleet import demo
-from tagfleet.demo import Demo, DemoSettings, free_port
+from tagfleet import broker, stage
+from tagfleet.broker import free_port
+from tagfleet.demo_screen import line as line_of
+from tagfleet.demo_summary import text
 from tagfleet.identity import FIRST_TWIN_ID
-from tagfleet.live import line as line_of
-from tagfleet.summary import text
+from tagfleet.result import OK, Result
+from tagfleet.runner import Run as FleetRun
+from tagfleet.scenario import find, read
 from tagfleet.twin import interpreter_available
 from tagfleet.view import LineView
 from tagwire.keyring import KeyringEntry, entry_from_provision
@@ -68,6 +71,20 @@ class Run:
         while left := self.processes():
             assert time.monotonic() < deadline_s, left
             time.sleep(0.05)
+
+
+def run_here(
+    folder: Path, seconds: float, twins: int, tags: int, interval_s: int, intruders_per_s: float = 3.0
+) -> Result:
+    """The demo in this process."""
+    changes: dict[tuple[str, ...], Any] = {
+        ("run", "duration"): f"{seconds} s",
+        ("tags", "twins"): twins,
+        ("tags", "count"): tags,
+        ("tags", "interval"): f"{interval_s} s",
+        ("fault",): [{"kind": "intruders", "per_s": intruders_per_s}],
+    }
+    return asyncio.run(FleetRun(read(find("demo"), changes), "demo", folder).run(LineView(line_of)))
 
 
 @pytest.fixture
@@ -152,12 +169,11 @@ def test_demo_says_when_its_gateway_dies(runs: Any) -> None:
 
 def test_hostile_air_reaches_nobody(tmp_path: Path) -> None:
     """Several hundred forged, replayed, foreign, unknown and cut advertisements a second."""
-    run = Demo(DemoSettings(6.0, twins=0, tags=50, interval_s=1, intruders_per_s=300.0, folder=tmp_path))
-    asyncio.run(run.run(LineView(line_of)))
-    account = run.progress.account
+    result = run_here(tmp_path, 6.0, twins=0, tags=50, interval_s=1, intruders_per_s=300.0)
+    account = result.account
     assert (account.wrong, account.lost, account.duplicated) == (0, 0, 0), account.examples
     assert account.delivered > 150
-    refused = run.progress.hub_counters
+    refused = result.figures.intake
     assert refused["forged"] > 50
     assert refused["replayed"] > 20
     assert refused["unknown"] > 20
@@ -171,14 +187,14 @@ def test_twins_that_the_gateway_refuses_are_lost_not_unheard(tmp_path: Path, mon
         entry = entry_from_provision(provision, hub_id)
         return entry._replace(beacon_key=bytes(16)) if provision.tag_id == FIRST_TWIN_ID else entry
 
-    monkeypatch.setattr(demo, "entry_from_provision", with_wrong_key)
-    run = Demo(DemoSettings(6.0, twins=2, tags=20, interval_s=2, folder=tmp_path))
-    asyncio.run(run.run(LineView(line_of)))
-    twins = run.progress.twins
-    assert twins is not None
-    assert twins.lost > 0
-    assert twins.made == twins.delivered + twins.lost + twins.unheard
-    assert not run.progress.good
+    monkeypatch.setattr(stage, "entry_from_provision", with_wrong_key)
+    result = run_here(tmp_path, 6.0, twins=2, tags=20, interval_s=2)
+    twins = result.twins.values()
+    assert len(twins) == 2
+    assert sum(twin.lost for twin in twins) > 0
+    for twin in twins:
+        assert twin.made == twin.delivered + twin.lost + twin.unheard
+    assert result.exit_code != OK
 
 
 @pytest.mark.parametrize(("to_stdout", "options"), [(True, ()), (False, ("--json",))])
@@ -208,10 +224,9 @@ def test_second_demo_in_the_same_folder_is_refused(runs: Any) -> None:
 
 
 def test_run_that_made_nothing_says_so(tmp_path: Path) -> None:
-    run = Demo(DemoSettings(0.05, twins=0, tags=1, interval_s=3600, folder=tmp_path))
-    asyncio.run(run.run(LineView(line_of)))
-    assert not run.progress.good
-    assert "no tag made a sample" in text(run.progress)
+    result = run_here(tmp_path, 0.05, twins=0, tags=1, interval_s=3600)
+    assert result.exit_code != OK
+    assert "no tag made a sample" in text(result)
 
 
 @pytest.mark.parametrize(
@@ -231,8 +246,7 @@ def test_demo_takes_another_port_when_somebody_was_faster(tmp_path: Path, monkey
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         ports = [int(taken.getsockname()[1])]
-        monkeypatch.setattr(demo, "free_port", lambda: ports.pop() if ports else free_port())
-        run = Demo(DemoSettings(2.5, twins=0, tags=50, interval_s=2, folder=tmp_path))
-        asyncio.run(run.run(LineView(line_of)))
+        monkeypatch.setattr(broker, "free_port", lambda: ports.pop() if ports else free_port())
+        result = run_here(tmp_path, 2.5, twins=0, tags=50, interval_s=2)
     assert ports == []
-    assert run.progress.good
+    assert result.exit_code == OK

@@ -11,12 +11,12 @@ from tag_journal import HUB_ID
 from waiting import until
 
 from tagfleet.airlink import AirLink
-from tagfleet.airtime import Airtime
 from tagfleet.flock import Flock
 from tagfleet.identity import make_provisions
 from tagfleet.journals import Journals, JournalSettings
 from tagfleet.links import FlockLinks, LinkSettings
-from tagfleet.radio import RadioSettings, hear
+from tagfleet.plain_air import PlainAir
+from tagfleet.radio import RadioSettings
 from tagfleet.world.world import WorldSettings, make_world
 from taghub.clock import AirClock
 from taghub.radio import Radio, make_radio
@@ -51,7 +51,7 @@ class FlockDesk(Desk):
         self.now_us = int((START_S + alone_h * 3600) * 1e6)
         self.reported: set[Key] = set()
         """Live samples that the radio has reported."""
-        self.unsent = Airtime()
+        self.air = PlainAir(RadioSettings(), world, np.zeros(world.places, np.int64), first_only=False)
         self._calls = False  # whether a tag has just called
 
     def radios(self) -> list[Connect | None]:
@@ -83,16 +83,10 @@ class FlockDesk(Desk):
 
     def _advertisements(self) -> bytes:
         self._calls = False
-        samples = self.flock.step(self.now_us / 1e6)
-        if len(samples.tags):
-            reports = hear(RadioSettings(), 5, samples.tag_ids, samples.counters, samples.t_us)
-            self.unsent.add(samples, reports)
-        due = self.unsent.take_due(self.now_us)
-        if due is None:
-            return b""
+        due = self.air.hear(self.flock.step(self.now_us / 1e6), self.now_us)
         self._calls = bool((due.adv_data[:, ADVERTISEMENT_BYTES - BEACON_BYTES] & HINT_CONNECTABLE).any())
         self.reported |= set(zip(due.tag_ids.tolist(), due.counters.tolist(), strict=True))
-        return due.records(self.now_us)
+        return due._replace(t_us=np.full(len(due.t_us), self.now_us)).records()
 
 
 def on_air(

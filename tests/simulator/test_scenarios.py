@@ -106,6 +106,12 @@ def test_good_scenario_has_its_values(tmp_path: Path) -> None:
             "settings = { still_interval_s = 90000 }",
             "mine.toml:8: tags.settings: still_interval_s is '90000', not an integer",
         ),
+        (
+            11,
+            'count = 4\ntarget = "batches"\n[[fault]]\nkind = "intruders"',
+            'mine.toml:14: fault[1].kind: target "batches" has no air that this run',
+        ),
+        (8, "settings = { window_every = 0 }", "mine.toml:8: tags.settings: window_every is '0'"),
         (8, "settings = { private_ids = 1 }", "mine.toml:8: tags.settings: private_ids is '1', neither"),
         (1, 'title = "a\\u0007b"', "mine.toml:1: title: has to be one line of printable characters"),
         (4, 'duration = "9999 d"', "mine.toml:4: run.duration: more than 3660 d is too long"),

@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tagfleet.ledger import CLASSES, Account, Duplicates, Histogram, Verdict
-from tagfleet.live import line as line_of
-from tagfleet.live import screen
-from tagfleet.progress import RUNNING, Latest, Progress
-from tagfleet.summary import json_line, text
+from tagfleet.conclusion import judged
+from tagfleet.demo_screen import line as line_of
+from tagfleet.demo_screen import screen
+from tagfleet.demo_summary import json_line, text
+from tagfleet.figures import RUNNING, HubStatus, RunFigures
+from tagfleet.latest import Latest
+from tagfleet.ledger import CLASSES, Account, Duplicates, Histogram, Ledger, Verdict
+from tagfleet.result import OK, Result
+from tagfleet.scenario import find, read
+from tagfleet.slo import Measured
 from tagfleet.view import LineView
 from tagwire.fields import Reading
 
@@ -28,16 +33,40 @@ def account(delivered: int = 1190, wrong: int = 0, duplicated: int = 0, lost: in
     return Account(verdict, 0, accepted, 0, Duplicates(other_hub=duplicated), latency, {})
 
 
-def progress(**changes: int) -> Progress:
-    run = Progress(45.0, 200, [1, 2, 3], phase=RUNNING, elapsed_s=30.0)
-    run.account = run.twins = account(**changes)
+def figures(**changes: int) -> RunFigures:
+    found = account(**changes)
+    run = RunFigures("demo", "a run", 45.0, 1.0, 200, 1, "taghub", twin_ids=[1, 2, 3], phase=RUNNING, elapsed_s=30.0)
+    run.made, run.delivered, run.accepted = found.made, found.delivered, found.accepted
+    run.duplicates, run.wrong, run.latency = found.duplicated, found.wrong, found.latency
+    run.twins = run.made, run.delivered
     run.batches, run.batch_bytes, run.batch_samples = 30, 11_000, 1_000
     run.latest = {tag: Latest((NOTHING, EVERYTHING)[tag % 2], tag, -70, NOW_US - 9_000_000) for tag in range(1, 204)}
-    run.hub_counters = {"accepted": 5, "forged": 1234, "replayed": 999, "unknown": 45, "repeat": 7}
+    run.statuses[0] = HubStatus({"accepted": 5, "forged": 1234, "replayed": 999, "unknown": 45, "repeat": 7}, 2)
     return run
 
 
-def drawn(run: Progress, width: int, height: int, now_us: int = NOW_US) -> list[str]:
+def result(*silent_twins: int, **changes: int) -> Result:
+    """The end of a run of the demo's scenario, whose three twins made and delivered a part of the same account."""
+    found, slo = account(**changes), read(find("demo")).slo
+    twins = {}
+    for tag, delivered in ((1, 400), (2, 395), (3, 395)):
+        heard = 0 if tag in silent_twins else delivered
+        counts = dict.fromkeys(CLASSES, 0) | {"delivered": heard, "radio": 400 - heard}
+        twins[tag] = found._replace(verdict=Verdict(400, counts, 0))
+    checks = judged(slo, Measured(found, found.latency, 40.0, None, None), twins)
+    return Result(read(find("demo")), "demo", figures(**changes), found, checks, twins=twins)
+
+
+def nothing() -> RunFigures:
+    """Of a run that has not started."""
+    return RunFigures("demo", "a run", 45.0, 1.0, 200, 1, "taghub", twins_note="none on this platform", latest={})
+
+
+def ended_before_it_started() -> Result:
+    return Result(read(find("demo")), "demo", nothing(), Ledger.for_tags([], 0).account())
+
+
+def drawn(run: RunFigures, width: int, height: int, now_us: int = NOW_US) -> list[str]:
     console = Console(width=width, height=height)
     with console.capture() as capture:
         run.now_us = now_us
@@ -47,7 +76,7 @@ def drawn(run: Progress, width: int, height: int, now_us: int = NOW_US) -> list[
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (80, 10), (79, 24), (60, 24), (40, 24), (20, 24)])
 def test_screen_fits_its_terminal(width: int, height: int) -> None:
-    for run in (progress(), progress(wrong=3, duplicated=1), Progress(45.0, 200, None, "none on this platform")):
+    for run in (figures(), figures(wrong=3, duplicated=1), nothing()):
         rows = drawn(run, width, height)
         assert len(rows) <= max(height, 16)
         assert all(len(row) <= width for row in rows)
@@ -62,7 +91,8 @@ def test_screen_fits_its_terminal(width: int, height: int) -> None:
     ],
 )
 def test_narrow_screen_has_fewer_columns_and_cuts_none(width: int, columns: list[str]) -> None:
-    run = progress(delivered=12_345, accepted=12_345)
+    run = figures(delivered=12_345, accepted=12_345)
+    assert run.latest is not None
     old = run.latest[151]._replace(reading=EVERYTHING._replace(fix=5), t_us=NOW_US)
     run.latest = {1: run.latest[1], 10_151: old}
     for now_us, age in ((NOW_US + 9_000_000, "9 s"), (NOW_US + 600_000_000, "10 m")):
@@ -81,12 +111,13 @@ def test_narrow_screen_has_fewer_columns_and_cuts_none(width: int, columns: list
 def test_screen_is_plain_where_the_terminal_knows_only_ascii() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), "ascii")
     console = Console(width=80, height=24, file=stream)
-    console.print(screen(progress(), console.options))
+    console.print(screen(figures(), console.options))
     stream.flush()
 
 
 def test_screen_shows_twins_first_and_the_newest_samples() -> None:
-    run = progress()
+    run = figures()
+    assert run.latest is not None
     run.latest[150] = run.latest[150]._replace(t_us=NOW_US)
     rows = drawn(run, 100, 24)
     shown = [row for row in rows if row.startswith(("twin ", "tag "))]
@@ -96,7 +127,7 @@ def test_screen_shows_twins_first_and_the_newest_samples() -> None:
 
 
 def test_line_view_prints_after_two_seconds_and_then_every_five(capsys: pytest.CaptureFixture[str]) -> None:
-    run = progress()
+    run = figures()
     with LineView(line_of) as view:
         for tenth in range(120):
             run.elapsed_s = tenth / 10
@@ -108,7 +139,7 @@ def test_line_view_prints_after_two_seconds_and_then_every_five(capsys: pytest.C
 
 
 def test_json_line_has_the_documented_form() -> None:
-    line = json.loads(json_line(progress()))
+    line = json.loads(json_line(result()))
     latency_ms = line.pop("latency_ms")
     assert latency_ms["p50"] == pytest.approx(50.0, rel=0.01)
     assert latency_ms["p99"] == pytest.approx(99.0, rel=0.01)
@@ -122,25 +153,24 @@ def test_json_line_has_the_documented_form() -> None:
         "twins": {"made": 1200, "delivered": 1190},
         "bytes_per_sample": 11.0,
     }
-    nothing = json.loads(json_line(Progress(45.0, 200, None, "none on this platform")))
+    nothing = json.loads(json_line(ended_before_it_started()))
     assert nothing["twins"] is None
     assert nothing["latency_ms"] == {"p50": None, "p99": None}
     assert nothing["bytes_per_sample"] is None
 
 
 def test_summary_says_why_there_are_no_twins() -> None:
-    assert "twins: none on this platform" in text(Progress(45.0, 200, None, "none on this platform"))
+    assert "twins: none on this platform" in text(ended_before_it_started())
 
 
 @pytest.mark.parametrize("flaw", ["lost", "duplicated", "wrong"])
 def test_run_is_good_only_without_flaws(flaw: str) -> None:
-    assert progress().good
-    assert not progress(**{flaw: 1}).good
+    assert result().exit_code == OK
+    assert result(**{flaw: 1}).exit_code != OK
 
 
 def test_run_is_not_good_when_a_twin_is_silent_or_nothing_came() -> None:
-    run = progress()
-    run.silent_twins = [2]
-    assert not run.good
+    run = result(2)
+    assert run.exit_code != OK
     assert "twin 2 delivered nothing" in text(run)
-    assert not progress(delivered=0).good
+    assert result(delivered=0).exit_code != OK

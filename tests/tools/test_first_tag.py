@@ -11,7 +11,7 @@ from bench_board import BenchBoard, on_a_desk
 from esp_files import FILE_SYSTEM_OFFSET, micropython_file
 from rom_loader import RomLoader
 
-from tagfleet.hub import HubFiles, HubProcess, settings_toml
+from tagfleet.hub import HubFiles, HubProcess, Table, settings_toml
 from tagfleet.subscriber import Subscriber
 from tagfleet.twin import TwinSpec, interpreter_available
 from tagfleet.twin.fleet import TwinFleet
@@ -54,7 +54,14 @@ async def delivered(folder: Path, spec: TwinSpec, port: int) -> list[Sample]:
     fleet = TwinFleet([spec], folder, autostart=False)
     received: list[Sample] = []
     async with fleet:
-        files.settings.write_text(settings_toml(files, "bench", "test", port, fleet.hci_transport, batch_age_s=0.2))
+        tables: dict[str, Table | list[Table]] = {
+            "hub": {"id": "bench", "site": "test"},
+            "keyring": {"path": str(files.keyring)},
+            "broker": {"port": port},
+            "batch": {"max_age_s": 0.2},
+            "radio": [{"kind": "bumble", "transport": fleet.hci_transport}],
+        }
+        files.settings.write_text(settings_toml(tables))
         mqtt = MqttSettings.model_validate({"host": "127.0.0.1", "port": port})
         async with HubProcess(files) as hub, Subscriber(mqtt, TOPICS, 30, hub.check) as subscriber:
             fleet.start()

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import json
-import logging
 import os
-import signal
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -14,12 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
+from tagfleet.commands.running import lead
 from tagfleet.commands.scenarios import fail
-from tagfleet.figures import RunFigures
 from tagfleet.machine import free_memory_bytes
 from tagfleet.output import OutputLost, give_up, tell
 from tagfleet.report import json_line, junit, text
-from tagfleet.result import Result
 from tagfleet.run_folder import FolderUnusable, last_folder, run_folder
 from tagfleet.run_screen import line, screen
 from tagfleet.runner import Run
@@ -28,7 +25,7 @@ from tagfleet.scenario.errors import Problem
 from tagfleet.scenario.estimate import estimate, lines, too_fast, too_much
 from tagfleet.scenario.library import line_of_key
 from tagfleet.scenario.shards import shard
-from tagfleet.view import LineView, LiveView, view_for
+from tagfleet.view import view_for
 
 INTERRUPTED = 130
 
@@ -106,7 +103,10 @@ def run(
     view = view_for(screen, line, live, json_only)
     try:
         with _folder(folder) as home:
-            result = asyncio.run(_run(Run(chosen, path.stem, home, interpreter), view, json_only))
+            result = asyncio.run(lead(Run(chosen, path.stem, home, interpreter), view))
+        tell(f"\n{text(result)}\n", sys.stderr if json_only else sys.stdout)
+        if json_only:
+            tell(json_line(result), sys.stdout)
     except FolderUnusable as error:
         fail(str(error))
     except OutputLost as error:
@@ -118,20 +118,6 @@ def run(
         except OSError as error:
             fail(f"{junit_path} cannot be written: {error.strerror}")
     raise typer.Exit(INTERRUPTED if result.stopped and not result.figures.elapsed_s else result.exit_code)
-
-
-async def _run(run: Run, view: LiveView[RunFigures] | LineView[RunFigures], json_only: bool) -> Result:
-    # Warnings of the parts would run through the live screen; what a person must know is in the report.
-    logging.basicConfig(handlers=[logging.NullHandler()])
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, run.stop)
-    with view:
-        result = await run.run(view)
-    tell(f"\n{text(result)}\n", sys.stderr if json_only else sys.stdout)
-    if json_only:
-        tell(json_line(result), sys.stdout)
-    return result
 
 
 @contextlib.contextmanager

@@ -102,6 +102,11 @@ class Ledger:
         """How many samples were reported by a radio and have not arrived yet."""
         return self.reported_count - self._arrived_of_reported
 
+    @property
+    def never_made_count(self) -> int:
+        """Samples that arrived or that hubs accepted, and that no tag can have made: there is no row for them."""
+        return len(self._strangers)
+
     def made(
         self,
         tag_ids: Ints,
@@ -303,14 +308,6 @@ class Ledger:
             self.latency,
             examples,
         )
-
-    def delivered_of(self, tag_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
-        """(made, delivered) of some tags."""
-        result = {}
-        for tag_id in tag_ids:
-            account = self.account([tag_id])
-            result[tag_id] = (account.made, account.delivered)
-        return result
 
     def forget_before(self, us: int) -> None:
         """The rows of what was made before are hardly needed any more; those of a file leave memory."""

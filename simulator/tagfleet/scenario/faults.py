@@ -118,6 +118,21 @@ class ReplayAttack(Timed):
     per_s: float = Field(5.0, gt=0, le=10_000, description="recordings sent a second, at each of the hubs")
 
 
+class Intruders(Section):
+    """What else is in the air beside hubs: other makers' advertisements, and people who forge, cut and replay ours."""
+
+    kind: Literal["intruders"]
+    at: Moment = Field(0.0, description="when it begins, from the run's start, in the run's own time")
+    lasts: Span | None = Field(None, description="how long; without it to the end")
+    hubs: Which = "all"
+    per_s: float = Field(3.0, gt=0, le=10_000, description="advertisements a second, at each of the hubs")
+
+    @property
+    def end_s(self) -> float | None:
+        """When it is over; None: never."""
+        return None if self.lasts is None else self.at + self.lasts
+
+
 class ClonedTags(Timed):
     """Some tags have a twin that was made from a copy of their flash: the same id, keys and counters, other values."""
 
@@ -134,6 +149,7 @@ Fault = Annotated[
     | CoolerFailure
     | DyingBatteries
     | ReplayAttack
+    | Intruders
     | ClonedTags,
     Field(discriminator="kind"),
 ]

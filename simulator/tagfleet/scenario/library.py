@@ -85,8 +85,9 @@ def parse(
 
 
 def _explained(error: Any) -> tuple[KeyPath, str]:
+    # pydantic puts a union's tag into the location
     kinds = {"dead_zone", "broker_outage", "hub_reboot", "clock_error", "broken_sensor", "cooler_failure"}
-    kinds |= {"dying_batteries", "replay_attack", "cloned_tags"}  # pydantic puts a union's tag into the location
+    kinds |= {"dying_batteries", "replay_attack", "intruders", "cloned_tags"}
     path = tuple(part for i, part in enumerate(error["loc"]) if not (part in kinds and i == 2))
     kind = error["type"]
     if kind == "missing":

@@ -16,6 +16,7 @@ from tagfleet.scenario.faults import (
     ClonedTags,
     Fault,
     HubReboot,
+    Intruders,
     ReplayAttack,
     Section,
     Share,
@@ -109,6 +110,8 @@ class HubsSection(Section):
         "normal", description="durability of the spool on disk, or in memory only"
     )
     inflight: int = Field(8, ge=1, le=100, description="batches sent and not yet acknowledged, at most")
+    connections: int = Field(1, ge=1, le=16, description="taghub: connections to tags at once, of each hub")
+    air_time_share: Share = Field(0.2, gt=0, description="taghub: of a radio's time that may go into connections")
     workers: int = Field(0, ge=0, le=256, description="processes for hubs inside; 0: by the machine")
     site: str = Field("fleet", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="name of the site in MQTT topics")
 
@@ -154,6 +157,9 @@ class WorldSection(Section):
     """Trucks, depots and goods; see simulator/README.md, "The world"."""
 
     depot_share: Share = Field(0.2, description="of the hubs are in depots, the others on trucks")
+    tags_per_place: float | None = Field(
+        None, gt=0, description="on a truck or in a depot, on average; default: so many that each has a hub of its own"
+    )
     parcels: float = Field(
         0.6, ge=0, le=1, description="share of the tags on plain parcels; with chilled and frozen ones"
     )
@@ -189,6 +195,8 @@ class AirSection(Section):
     scan_interval: Span = Field(0.01125, description="full: a hub's radio goes on to the next channel; BlueZ: 11.25 ms")
     scan_window: Span = Field(0.01125, description="full: and listens for so long of it; BlueZ's monitors: 30 of 60 ms")
     interference: Share = Field(0.15, description="full: of the time in which other radios drown everything")
+    connect: Span = Field(2.0, description="until a connection to a tag is there; for tags with history")
+    link_loss: Share = Field(0.002, description="of the connections that break in a second for no reason")
     capture_db: float = Field(9.0, ge=0, description="full: how much louder than others one is to survive a collision")
 
     def settings(self, interval_s: float) -> AirSettings:
@@ -215,6 +223,7 @@ class SloSection(Section):
     wrong: Limit = Amount(0.0, False)
     resent: Limit | None = Field(Amount(0.0, False), description="duplicates that a hub sent in another batch")
     redelivered: Limit | None = Field(None, description="duplicates because a batch was delivered twice")
+    other_hub: Limit | None = Field(None, description="duplicates because another hub heard and delivered them too")
     radio: Limit | None = Field(None, description="advertised, and no hub's radio reported them")
     battery: Limit | None = None
     hub_off: Limit | None = None
@@ -341,7 +350,7 @@ class Scenario(Section):
                 found.append(((*where, "kind"), "a link with TLS cannot be cut by this run"))
             if isinstance(fault, ClockError) and self.hubs.target != "inside":
                 found.append(((*where, "kind"), 'only hubs of target = "inside" have a clock that this run can set'))
-            if isinstance(fault, (ReplayAttack, ClonedTags)) and self.hubs.target in ("batches", "hci"):
+            if isinstance(fault, (ReplayAttack, Intruders, ClonedTags)) and self.hubs.target in ("batches", "hci"):
                 text = f'target "{self.hubs.target}" has no air that this run could send into'
                 found.append(((*where, "kind"), text))
             if isinstance(fault, HubReboot) and self.hubs.target not in ("inside", "taghub"):

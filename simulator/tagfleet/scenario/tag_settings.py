@@ -2,10 +2,11 @@
 
 from tagfleet.alarms import LIMIT_SETTINGS
 from tagfleet.duty import DUTY_SETTINGS
+from tagfleet.journals import WINDOW_SETTINGS
 from tagsmith.firmware_rules import parse_setting
 
 PRIVATE_IDS = "private_ids"
-KNOWN = (PRIVATE_IDS, *DUTY_SETTINGS, *LIMIT_SETTINGS)
+KNOWN = (PRIVATE_IDS, *DUTY_SETTINGS, *LIMIT_SETTINGS, *WINDOW_SETTINGS)
 
 
 def problem(name: str, value: int | bool | str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from tagfleet.airlink import AirLink, AirLost
 from tagfleet.fleet.frames import TRACE_ROW
 from tagfleet.fleet.link import Link
-from tagfleet.hub import HubFailed, HubFiles, HubProcess
+from tagfleet.hub import HubFailed, HubFiles, HubProcess, Table, settings_toml
 from tagfleet.links import FlockLinks
 from tagfleet.scenario.faults import LINK_FAULTS
 from tagfleet.scenario.model import Scenario
@@ -72,7 +71,7 @@ class TaghubTarget:
             port = None
             if link is not None:
                 port = (await self._stack.enter_async_context(link)).port
-            files.settings.write_text(self._settings(hub, files, port), "utf-8")
+            files.settings.write_text(settings_toml(self._settings(hub, files, port)), "utf-8")
             await self._stack.enter_async_context(self._processes[hub])
         return self
 
@@ -95,7 +94,7 @@ class TaghubTarget:
                 try:
                     await air.send(piece)
                 except AirLost as error:
-                    self._processes[hub].check()
+                    self.check()
                     raise TargetFailed(f"{hub_name(hub)}: {error}") from None
         if self._conversations is not None:
             try:
@@ -172,9 +171,8 @@ class TaghubTarget:
 
     def left(self) -> Iterable[Left]:
         for hub, files in enumerate(self._files):
-            spool = files.settings.parent / "spool"
-            if spool.exists():
-                yield left_in_spool(hub, spool)
+            if files.spool.exists():
+                yield left_in_spool(hub, files.spool)
 
     def notes(self) -> list[str]:
         return []
@@ -192,49 +190,41 @@ class TaghubTarget:
         except AirLost as error:
             raise TargetFailed(f"{hub_name(hub)}: {error}") from None
 
-    def _settings(self, hub: int, files: HubFiles, port: int | None) -> str:
-        """A settings file as an operator would write it."""
-        hubs, section = self._scenario.hubs, self._scenario.broker
+    def _settings(self, hub: int, files: HubFiles, port: int | None) -> dict[str, Table | list[Table]]:
+        """port: of the link through which it reaches the broker, None for a hub without one."""
+        scenario, hubs, section = self._scenario, self._scenario.hubs, self._scenario.broker
         host, broker_port = self._broker if port is None else ("127.0.0.1", port)
-        quoted = json.dumps  # a JSON string is a TOML basic string
-        lines = [
-            "[hub]",
-            f"id = {quoted(hub_name(hub))}",
-            f"site = {quoted(hubs.site)}",
-            "status_interval_s = 10.0",
-            "[keyring]",
-            f"path = {quoted(str(files.keyring))}",
-            "[batch]",
-            f"max_age_s = {hubs.batch_age}",
-            f"max_samples = {hubs.batch_samples}",
-            "[trace]",
-            f"path = {quoted(str(files.trace))}",
-            "[mqtt]",
-            f"host = {quoted(host)}",
-            f"port = {broker_port}",
-            f"protocol = {quoted(section.protocol)}",
-            f"inflight = {hubs.inflight}",
-            "wait_for_broker = true",
-            f"stop_timeout_s = {min(self._scenario.run.drain, 600.0)}",
-        ]
+        mqtt: dict[str, str | int | float] = {
+            "host": host,
+            "port": broker_port,
+            "protocol": section.protocol,
+            "inflight": hubs.inflight,
+            "wait_for_broker": True,
+            "stop_timeout_s": min(scenario.run.drain, 600.0),
+        }
         if section.username is not None:
-            lines.append(f"username = {quoted(section.username)}")
+            mqtt["username"] = section.username
         if section.password_file is not None:
-            lines.append(f"password_file = {quoted(str(section.password_file))}")
+            mqtt["password_file"] = str(section.password_file)
+        tables: dict[str, Table | list[Table]] = {
+            "hub": {"id": hub_name(hub), "site": hubs.site, "status_interval_s": 1.0},
+            "keyring": {"path": str(files.keyring)},
+            "batch": {"max_age_s": hubs.batch_age, "max_samples": hubs.batch_samples},
+            "courier": {"connections": hubs.connections, "air_time_share": hubs.air_time_share},
+            "trace": {"path": str(files.trace)},
+            "mqtt": mqtt,
+        }
         if section.tls is not None:
-            lines.append("[mqtt.tls]")
-            for name in ("ca_file", "cert_file", "key_file"):
-                if (path := getattr(section.tls, name)) is not None:
-                    lines.append(f"{name} = {quoted(str(path))}")
+            names = ("ca_file", "cert_file", "key_file")
+            tables["mqtt.tls"] = {name: str(path) for name in names if (path := getattr(section.tls, name)) is not None}
         if hubs.spool != "memory":
-            spool = files.settings.parent / "spool"
-            lines += ["[spool]", f"path = {quoted(str(spool))}", f"durability = {quoted(hubs.spool)}"]
-        if self._scenario.run.time != 1.0:
-            lines += ["[clock]", 'source = "air"']
-        lines += ["[[radio]]", 'kind = "air"', f"listen = {quoted(f'unix:{files.air}')}"]
+            tables["spool"] = {"path": str(files.spool), "durability": hubs.spool}
+        if scenario.run.time != 1.0:
+            tables["clock"] = {"source": "air"}
+        radios: list[Table] = [{"kind": "air", "listen": f"unix:{files.air}"}]
         if hub == 0 and self._hci_transport is not None:
-            lines += ["[[radio]]", 'kind = "bumble"', f"transport = {quoted(self._hci_transport)}"]
-        return "\n".join(lines) + "\n"
+            radios.append({"kind": "bumble", "transport": self._hci_transport})
+        return tables | {"radio": radios}
 
 
 class AirTarget:

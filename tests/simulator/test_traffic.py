@@ -1,14 +1,18 @@
 """From the flock to air records, with what else is in the air."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tagfleet.flock import Flock
 from tagfleet.identity import make_provisions
 from tagfleet.intruder import Intruder
 from tagfleet.ledger import Ledger
-from tagfleet.oracle import NonceOracle
+from tagfleet.plain_air import PlainAir
 from tagfleet.radio import RadioSettings
-from tagfleet.transmitter import Transmitter
+from tagfleet.scenario.faults import Intruders
+from tagfleet.tag_faults import TagFaults
+from tagfleet.traffic import Attack, Traffic
 from tagfleet.world.world import build_world
 from tagwire.air import RECORD_ADVERTISEMENT, Decoder, Record
 from tagwire.beacon import manufacturer_data, open_beacon, parse_header
@@ -20,26 +24,42 @@ START_US = 1_774_000_000_000_000
 TAGS = 20
 
 
-def transmit(seconds: float, intruders_per_s: float = 0.0, seed: int = 3) -> tuple[list[Record], Ledger, Transmitter]:
+class Transmission(NamedTuple):
+    """What went on the air, and who knows of it."""
+
+    records: list[Record]
+    ledger: Ledger
+    traffic: Traffic
+    intruder: Intruder
+
+
+def transmit(seconds: float, intruders_per_s: float = 0.0, seed: int = 3) -> Transmission:
     provisions = make_provisions(seed, 500, TAGS)
-    flock = Flock(provisions, build_world(seed, TAGS), 5.0, START_US / 1e6)
+    world = build_world(seed, TAGS)
+    one_hub = np.zeros(world.places, np.int64)
+    flock = Flock(provisions, world, 5.0, START_US / 1e6)
     ledger = Ledger.for_tags(flock.tag_ids, START_US)
+    air = PlainAir(RadioSettings(), world, one_hub, first_only=False)
     intruder = Intruder(seed, 0xFFFF)
-    transmitter = Transmitter(flock, seed, RadioSettings(), ledger, NonceOracle(), intruder, intruders_per_s)
+    fault = Intruders(kind="intruders", lasts=f"{seconds} s", per_s=intruders_per_s or 1.0)  # type: ignore[arg-type]
+    attacks = [Attack(fault, [0], intruder)] if intruders_per_s else []
+    faults = TagFaults([], TAGS, seed, START_US / 1e6)
+    traffic = Traffic(flock, air, world, one_hub, ledger, faults, attacks, seed, START_US, traced=True)
     decoder = Decoder()
     records = []
     for tick in range(int((seconds + 0.5) * 40)):
         now_us = START_US + tick * 25_000
-        records += decoder.feed(transmitter.tick(now_us, making=tick < seconds * 40))
+        for piece in traffic.step(now_us, now_us, making=tick < seconds * 40).pieces:
+            records += decoder.feed(piece)
     assert decoder.pending_bytes == 0
-    return records, ledger, transmitter
+    return Transmission(records, ledger, traffic, intruder)
 
 
-def test_transmitter_sends_what_the_ledger_says_it_sent() -> None:
-    records, ledger, transmitter = transmit(20.0)
+def test_traffic_sends_what_the_ledger_says_it_sent() -> None:
+    records, ledger, traffic, _ = transmit(20.0)
     account = ledger.account()
-    assert transmitter.waiting == 0
-    assert transmitter.reports == len(records)
+    assert traffic.waiting == 0
+    assert traffic.reports == len(records)
     assert account.made == TAGS * 4
     frames = {manufacturer_data(record.data, 0xFFFF) for record in records}
     assert len(frames) == account.lost == account.made - account.unheard  # nobody listens: all that was heard is lost
@@ -50,16 +70,17 @@ def test_transmitter_sends_what_the_ledger_says_it_sent() -> None:
     assert len(names) == len({address for address, _ in names}) == len({name for _, name in names}) > TAGS / 2
 
 
-def test_transmitter_is_silent_after_the_last_burst() -> None:
-    records, _, transmitter = transmit(4.0)
+def test_traffic_is_silent_after_the_last_burst() -> None:
+    records, _, traffic, _ = transmit(4.0)
     assert records[-1].t_us < START_US + 4_400_000
-    assert transmitter.tick(START_US + 60_000_000, making=False) == b""
+    later_us = START_US + 60_000_000
+    assert traffic.step(later_us, later_us, making=False).pieces == []
 
 
 def test_intruders_are_mixed_in_and_none_is_authentic_and_new() -> None:
-    records, ledger, transmitter = transmit(30.0, intruders_per_s=20.0)
-    assert 590 <= transmitter.intrusions <= 600
-    assert len(records) == transmitter.reports + transmitter.intrusions
+    records, ledger, traffic, intruder = transmit(30.0, intruders_per_s=20.0)
+    assert 590 <= intruder.sent <= 600
+    assert len(records) == traffic.reports + intruder.sent
     provisions = {p.tag_id: p for p in make_provisions(3, 500, TAGS)}
     genuine: set[bytes] = set()
     refused = 0
@@ -84,13 +105,13 @@ def test_intruders_are_mixed_in_and_none_is_authentic_and_new() -> None:
 
 def test_intruder_without_anything_overheard_makes_no_genuine_frame() -> None:
     intruder = Intruder(1, 0xFFFF)
-    assert all(4 <= len(adv_data) <= 31 for adv_data in intruder.advertisements(200))
+    assert all(4 <= len(adv_data) <= 31 for adv_data in intruder.advertisements(0, 200))
 
 
-def test_transmitter_same_seed_gives_same_bytes() -> None:
-    first, _, _ = transmit(10.0, intruders_per_s=5.0)
-    again, _, _ = transmit(10.0, intruders_per_s=5.0)
-    other, _, _ = transmit(10.0, intruders_per_s=5.0, seed=4)
+def test_traffic_same_seed_gives_same_bytes() -> None:
+    first = transmit(10.0, intruders_per_s=5.0).records
+    again = transmit(10.0, intruders_per_s=5.0).records
+    other = transmit(10.0, intruders_per_s=5.0, seed=4).records
     assert first == again
     assert [r.data for r in first] != [r.data for r in other]
     assert np.unique([r.rssi_dbm for r in first]).size > 10
