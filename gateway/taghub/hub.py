@@ -214,9 +214,14 @@ class Hub:
         """Samples that wait for their batch to close."""
         return self._batcher.open_samples
 
+    @property
+    def due_s(self) -> float | None:
+        """When the open batch has to be closed, on the scale of the clock's ages; None where none is open."""
+        return self._batcher.due_s
+
     def close_due(self) -> None:
         """Close what is of age, where the clock has moved and no timer knows of it."""
-        if self._batcher.due_s is not None and self._clock.age_s() >= self._batcher.due_s:
+        if self.due_s is not None and self._clock.age_s() >= self.due_s:
             self._close_due()
 
     def publish_status(self, state: str) -> None:

@@ -223,7 +223,7 @@ class Run:
         """How much of the run's own time one step takes in at most."""
         rate = self.scenario.tags.count / self.scenario.tags.interval
         samples = FREE_STEP_SAMPLES if self._pace.free else STEP_SAMPLES
-        return min(max(samples / rate, TICK_S), STEP_S_MAX, self.scenario.hubs.batch_age * 4)
+        return min(max(samples / rate, TICK_S), STEP_S_MAX)
 
     async def _step(self, moment_s: float, making: bool) -> None:
         until_us = self._start_us + round(moment_s * 1e6)

@@ -78,6 +78,26 @@ def test_run_delivers_what_its_hubs_heard(tmp_path: Path, target: str) -> None:
     assert result.account.latency.total == result.account.delivered
 
 
+@pytest.mark.parametrize("target", ["inside", "batches"])
+def test_batches_are_as_old_in_a_fast_run_as_in_a_slow_one(tmp_path: Path, target: str) -> None:
+    result = run(
+        tmp_path,
+        run={"duration": "30 min", "time": "fast", "start": "2026-03-02T06:00:00Z"},
+        tags={"count": 200, "interval": "5 min"},
+        hubs={"batch_age": "60 s", "spool": "memory", "target": target},
+    )
+    assert result.exit_code == 0, (result.failure, result.checks)
+    _, _, rows = read_rows(tmp_path)
+    expected = 0
+    for hub in range(3):
+        opened_ms = -60_000
+        for made_ms in np.sort(rows["made_ms"][(rows["arrivals"] > 0) & (rows["from_hub"] == hub)]).tolist():
+            if made_ms - opened_ms >= 60_000:
+                opened_ms, expected = made_ms, expected + 1
+    assert expected > 30
+    assert result.figures.batches == pytest.approx(expected, abs=expected / 10)
+
+
 def test_run_as_fast_as_it_can_and_with_the_full_air(tmp_path: Path) -> None:
     result = run(
         tmp_path,

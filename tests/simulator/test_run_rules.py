@@ -1,16 +1,19 @@
 """The rules of a run: its schedule, its objectives, its report, other machines' clocks, links that fail."""
 
 import asyncio
+import itertools
 import math
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from tagfleet.figures import RUNNING, RunFigures
 from tagfleet.fleet.link import Link
-from tagfleet.fleet.run_clock import HubClock, RunClock
+from tagfleet.fleet.run_clock import HubClock, RunClock, parts_by_age
 from tagfleet.fleet.skew import Skew, SkewEstimate
 from tagfleet.ledger import CLASSES, Account, Duplicates, Histogram, Verdict
 from tagfleet.pace import Pace
@@ -156,6 +159,31 @@ def test_clock_of_a_hub_is_corrected_only_where_it_was_not_certain() -> None:
     assert (clock.unix_us(), clock.quality(), clock.follow()) == (500, TIME_ESTIMATED, 0)  # it was certain before
     clock.set_wrong(0)
     assert (clock.unix_us(), clock.quality(), clock.follow(), clock.follow()) == (1_000, TIME_HUB, 500, 0)
+
+
+@given(st.lists(st.lists(st.integers(0, 400), max_size=30), max_size=5), st.integers(1, 150))
+def test_tick_is_taken_in_parts_none_of_which_goes_beyond_its_batch(ticks: list[list[int]], max_age_us: int) -> None:
+    run = RunClock()
+    clock = HubClock(run)
+    batches: list[list[int]] = [[]]  # the last one is open
+
+    def close_due() -> int | None:
+        if batches[-1] and clock.now_us >= batches[-1][0] + max_age_us:
+            batches.append([])
+        return batches[-1][0] + max_age_us if batches[-1] else None
+
+    for number, ends in enumerate(ticks):
+        times = [400 * number + end for end in sorted(ends)]
+        for part in parts_by_age(times, clock, close_due, max_age_us):
+            batches[-1] += times[part]
+        run.advance(400 * (number + 1))
+        close_due()
+    reports = [time for batch in batches for time in batch]
+    assert reports == sorted(reports)
+    assert len(reports) == sum(map(len, ticks))
+    assert all(batch[-1] - batch[0] < max_age_us for batch in batches if batch)
+    opened = [batch[0] for batch in batches if batch]
+    assert all(later - earlier >= max_age_us for earlier, later in itertools.pairwise(opened))
 
 
 def test_link_is_cut_silenced_and_joined() -> None:

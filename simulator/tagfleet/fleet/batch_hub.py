@@ -8,7 +8,7 @@ from collections import OrderedDict
 import numpy as np
 
 from tagfleet.fleet.link import Link
-from tagfleet.fleet.run_clock import RunClock
+from tagfleet.fleet.run_clock import HubClock, RunClock, parts_by_age
 from tagfleet.fleet.trace_log import HubTrace, TraceLog
 from taghub.closed_batch import LANE_LIVE, ClosedBatch, key_columns
 from taghub.settings import Settings
@@ -20,6 +20,7 @@ from tagwire.fields import TIME_HUB
 from tagwire.table import COLUMNS
 from tagwire.trace import ACCEPTED, ACKNOWLEDGED
 
+_TIME, _HEARD = list(COLUMNS).index("time"), list(COLUMNS).index("heard")
 _WAITING_MAX = 10_000  # batches; then the oldest is dropped
 
 
@@ -33,11 +34,12 @@ class BatchHub:
         self.dropped: dict[str, int] = {}
         self.spool_path = None
         self._settings = settings
-        self._clock = clock
+        self._clock = HubClock(clock)
+        self._max_age_us = settings.batch.max_age_s * 1e6
         self._trace: HubTrace = log.of_hub(number)
         self._uplink: Uplink | None = None
         self._open: list[np.ndarray] = []
-        self._opened_s = 0.0
+        self._opened_us = 0
         self._waiting: OrderedDict[int, ClosedBatch] = OrderedDict()
         self._flying: dict[int, ClosedBatch] = {}
         self._next_sequence = time.time_ns() // 1_000_000
@@ -72,20 +74,23 @@ class BatchHub:
     def take(self, data: bytes) -> bool:
         """Samples: int64[columns of a batch, n]."""
         table = np.frombuffer(data, np.int64).reshape(len(COLUMNS), -1)
-        if not self._open:
-            self._opened_s = self._clock.now_us / 1e6
-        self._open.append(table)
-        self._trace.samples(ACCEPTED, table[0], table[1], 0)
-        self.tick()
+        heard_us = (table[_TIME] + table[_HEARD]) * 1_000_000
+        for part in parts_by_age(heard_us, self._clock, self._close_due, self._max_age_us):
+            if not self._open:
+                self._opened_us = self._clock.now_us
+            self._open.append(table[:, part])
+            self._trace.samples(ACCEPTED, table[0, part], table[1, part], 0)
         return True
 
     def tick(self) -> None:
         """Close the open batch when it is of age or full."""
-        age_s = self._clock.now_us / 1e6 - self._opened_s
-        if self._open and (
-            age_s >= self._settings.batch.max_age_s or self.open_samples >= self._settings.batch.max_samples
-        ):
+        self._close_due()
+
+    def _close_due(self) -> float | None:
+        is_due = self._clock.now_us >= self._opened_us + self._max_age_us
+        if is_due or self.open_samples >= self._settings.batch.max_samples:
             self.flush()
+        return self._opened_us + self._max_age_us if self._open else None
 
     def work(self, report: bool) -> None:
         """Send what waits."""

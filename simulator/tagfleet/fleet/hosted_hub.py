@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 from tagfleet.fleet.link import Link
-from tagfleet.fleet.run_clock import HubClock, RunClock
+from tagfleet.fleet.run_clock import HubClock, RunClock, parts_by_age
 from tagfleet.fleet.trace_log import HubTrace, TraceLog
 from taghub.errors import SettingsError
-from taghub.heard import from_run
+from taghub.heard import HeardRun, from_run
 from taghub.hub import Hub
 from taghub.position import position_source
 from taghub.settings import Settings
@@ -120,10 +120,17 @@ class HostedHub:
         """Air records of full advertisements. False when nobody listens."""
         if self._hub is None:
             return False
-        heard = from_run(run, self._company_id)
+        hub, heard = self._hub, from_run(run, self._company_id)
+        times_us = heard.t_us if isinstance(heard, HeardRun) else [report.t_us for report in heard]
         if self.clock.skew_us:  # a radio's times are its hub's
             heard = [report._replace(t_us=report.t_us + self.clock.skew_us) for report in heard]
-        self._hub.take(heard)
+
+        def close_due() -> float | None:
+            hub.close_due()
+            return None if hub.due_s is None else hub.due_s * 1e6
+
+        for part in parts_by_age(times_us, self.clock, close_due, self._settings.batch.max_age_s * 1e6):
+            hub.take(heard[part])
         return True
 
     def tick(self) -> None:

@@ -90,10 +90,10 @@ class Worker:
 
     async def _tick(self, data: bytes) -> None:
         t_us, pieces = frames.decode_tick(data)
-        self._clock.advance(t_us)
         for number, piece in pieces:
             if not self._hubs[number].take(piece):
                 self._missed += 1
+        self._clock.advance(t_us)
         for hub in self._hubs.values():
             hub.tick()
         self._send_trace()
