@@ -88,3 +88,14 @@ def test_tag_that_has_lost_its_counter_in_both_places_asks_for_service(
     assert "Ctrl-C within 30 s" in twin.console()
     assert twin.made == []
     assert [decode_service(frame).reason for _, frame in twin.advertised] == [SERVICE_COUNTER_LOST]
+
+
+def test_file_named_as_a_built_in_is_not_looked_for(lived: tuple[VirtualTwin, bytes, dict[bytes, bytes], int]) -> None:
+    """Nor is it read: a wake has some twenty imports of built-ins, each of which would search flash."""
+    twin, image, nvs, _ = lived
+    stray = {f"{name}.py": b"raise SystemExit\n" for name in ("binascii", "collections", "lib/struct")}
+    twin.restart(make_image({**read_image(image), **stray}, len(image)), nvs, twin.now_s)
+    for _ in range(4):  # and windows between them
+        twin.wake()
+    assert len(twin.made) >= 2
+    assert twin.crashes == 0
