@@ -1,5 +1,6 @@
 """The command line of the simulator."""
 
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from tagfleet.commands.demo import demo
 from tagfleet.commands.energy import energy
 from tagfleet.commands.run import run as run_scenario
 from tagfleet.commands.scenarios import explain, keyring, list_scenarios, locustfile, new
-from tagfleet.output import prepare
+from tagfleet.output import OutputLost, give_up, prepare
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -46,4 +47,8 @@ app.command("demo")(demo)
 def main() -> None:
     """Run the command line."""
     prepare()
-    app(prog_name="tagfleet")
+    try:
+        app(prog_name="tagfleet")
+    except OutputLost as error:
+        give_up(f"tagfleet: {error}")
+        sys.exit(1)

@@ -1,4 +1,4 @@
-"""The live screen of a run: figures to a rich renderable, for any terminal from 60 x 20 up. Pure."""
+"""The live screen of a run: figures to a rich renderable, for any terminal from 40 x 24 up. Pure."""
 
 from rich.console import ConsoleOptions, Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -20,7 +20,7 @@ _PHASES = {
 def screen(figures: RunFigures, options: ConsoleOptions) -> RenderableType:
     """The whole screen."""
     parts: list[RenderableType] = [
-        _path(figures, options.ascii_only),
+        _path(figures, options),
         _pairs(figures, max(1, options.max_width // 26)),
     ]
     if figures.events:
@@ -46,7 +46,7 @@ def line(figures: RunFigures) -> str:
     return ", ".join(parts)
 
 
-def _path(figures: RunFigures, ascii_only: bool) -> RenderableType:
+def _path(figures: RunFigures, options: ConsoleOptions) -> RenderableType:
     stages = (
         ("tags", f"{figures.made:,} made", "green"),
         ("radio", f"{figures.reported:,} heard", "cyan"),
@@ -56,7 +56,8 @@ def _path(figures: RunFigures, ascii_only: bool) -> RenderableType:
     )
     bar = ProgressBar(total=figures.duration_s, completed=min(figures.moment_s, figures.duration_s))
     title = Text.assemble((figures.name, "bold"), f"  {figures.title}")
-    return data_path(stages, bar, title, f"{_state(figures)}  [dim]Ctrl-C ends it with a report[/]", ascii_only)
+    subtitle = f"{_state(figures)}  [dim]Ctrl-C ends it with a report[/]"
+    return data_path(stages, bar, title, subtitle, options.ascii_only, options.max_width)
 
 
 def _state(figures: RunFigures) -> str:

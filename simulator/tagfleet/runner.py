@@ -344,7 +344,9 @@ class Run:
             done_s = None if not complete else done_s or now_s
             if done_s is not None and now_s - done_s > AFTERMATH_S:
                 return
-            if now_s - started_s > drain_s or (quiet and not waits and not self._outages.going_on):
+            # What is away when a person ends the run stays away: nobody has to wait for it.
+            over = self._stops > 0 if self._outages.going_on else not waits
+            if now_s - started_s > drain_s or (quiet and over):
                 return
 
     async def _end(self, failure: str) -> str:
@@ -408,6 +410,9 @@ class Run:
         )
         result.failure, result.stopped, result.log = failure, stopped, self._log
         result.notes += notes
+        if stopped:
+            span = f"{duration_text(round(figures.moment_s))} of {duration_text(figures.duration_s)}"
+            result.notes.append(f"stopped by a person or a signal after {span}: this is about what ran until then")
         hubs = [hub_name(hub) for hub in range(self.scenario.hubs.count)]
         try:
             self._cast.ledger.save({"name": self._name, "hubs": hubs})

@@ -1,19 +1,32 @@
 """What the screens of runs and of the demo are made of: the data path as a row of stages, figures in columns. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+_BORDER = 4  # columns of a panel's frame
+
 
 def data_path(
-    stages: Iterable[tuple[str, str, str]], bar: RenderableType, title: Text, subtitle: str, ascii_only: bool
+    stages: Sequence[tuple[str, str, str]],
+    bar: RenderableType,
+    title: Text,
+    subtitle: str,
+    ascii_only: bool,
+    width: int | None = None,
 ) -> Panel:
-    """stages: name, figure and colour of each, in the order of the path. bar: how far the run is."""
+    """stages: name, figure and colour of each, in the order of the path. bar: how far the run is. width: columns of the
+    terminal; where the stages do not fit beside each other, they stand below each other."""
     arrow = ">" if ascii_only else "→"
     table = Table.grid(expand=True)
+    needed = _BORDER + sum(max(len(name), len(said)) for name, said, _ in stages) + len(stages) - 1
+    if width is not None and width < needed:
+        for name, said, colour in stages:
+            table.add_row(Text(name, style=f"bold {colour}"), Text(said, justify="right"))
+        return Panel(Group(table, bar), title=title, subtitle=subtitle, border_style="dim")
     cells = []
     for i, (name, said, colour) in enumerate(stages):
         if i:

@@ -314,6 +314,7 @@ def test_ctrl_c_gives_the_report_of_what_ran(tmp_path: Path) -> None:
     report = json.loads(out)
     assert report["stopped"]
     assert report["made"] == sum(report["classes"].values()) > 20
+    assert any("stopped by a person or a signal after" in note for note in report["notes"])
     assert process.returncode == report["exit_code"] == 0, err
     suite = ElementTree.parse(tmp_path / "report.xml").getroot()[0]
     assert int(suite.get("tests", "0")) == len(suite.findall("testcase")) > 4
@@ -406,22 +407,28 @@ def test_broker_that_is_not_there_is_exit_code_4(
     assert "no MQTT broker on 127.0.0.1" in result.failure
 
 
-def test_worker_that_dies_ends_the_run_with_its_account(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("target", "process", "said"), [("inside", "worker-", "worker 0"), ("taghub", "hub-1", "hub-1")]
+)
+def test_worker_or_hub_that_dies_ends_the_run_with_its_account(
+    tmp_path: Path, target: str, process: str, said: str
+) -> None:
     class Killer(Silent):
         def show(self, figures: RunFigures) -> None:
             if figures.delivered > 50 and not killed:
                 for entry in Path("/proc").glob("[0-9]*/cmdline"):
                     with contextlib.suppress(OSError):
-                        if f"unix:{tmp_path}/worker-".encode() in entry.read_bytes():
+                        if f"{tmp_path}/{process}".encode() in entry.read_bytes():
                             os.kill(int(entry.parent.name), signal.SIGKILL)
                             killed.append(entry)
 
     killed: list[Path] = []
-    scenario = parse({**SCENARIO, "run": {"duration": "10 min"}}, {}, "a test", {})
+    tables = {"run": {"duration": "10 min"}, "hubs": {"count": 3, "target": target}}
+    scenario = parse({**SCENARIO, **tables}, {}, "a test", {})
     result = asyncio.run(asyncio.wait_for(Run(scenario, "test", tmp_path).run(Killer()), SHARED_MACHINE_S))
     assert killed
     assert result.exit_code == BROKEN
-    assert "worker 0" in result.failure
+    assert said in result.failure
     verdict = result.account.verdict
     assert sum(verdict.counts.values()) == verdict.made > 50
     assert verdict.counts["vanished"] == 0  # what it had accepted is in its spools, or was delivered

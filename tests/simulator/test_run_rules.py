@@ -117,15 +117,18 @@ def test_report_says_every_class_and_is_json_and_junit() -> None:
     assert 'a log said "?[31m<&>??"' in (ElementTree.fromstring(junit(one))[0].findtext("system-out") or "")
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (60, 20)])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (60, 20), (40, 24)])
 def test_screen_of_a_run_fits_its_terminal(width: int, height: int) -> None:
     console = Console(width=width, height=height)
+    figures = result().figures
+    figures.made = figures.delivered = 1_234_567
     with console.capture() as capture:
-        console.print(screen(result().figures, console.options))
+        console.print(screen(figures, console.options))
     rows = capture.get().rstrip().split("\n")
     assert len(rows) <= height
     assert all(len(row) <= width for row in rows)
     assert any("broker stopped" in row for row in rows)
+    assert "1,234,567 delivered" in capture.get()
     assert "hubs 3/4" in line(result().figures)
 
 

@@ -1,6 +1,8 @@
 """Scenario files: what is wrong is said before anything starts, with its line."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -233,6 +235,17 @@ def test_wrong_word_to_another_command_is_exit_code_2(command: tuple[str, ...], 
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the full disk is Linux's")
+@pytest.mark.parametrize("command", [("list",), ("run", "first", "--estimate", "--json")])
+def test_output_that_finds_no_room_is_one_line(command: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tagfleet", *command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr == "tagfleet: cannot write the output: No space left on device\n"
 
 
 def test_new_writes_a_scenario_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from tagfleet.commands.running import lead
 from tagfleet.commands.scenarios import fail
 from tagfleet.demo_screen import line, screen
 from tagfleet.demo_summary import json_line, text
-from tagfleet.output import OutputLost, give_up, tell
+from tagfleet.output import tell
 from tagfleet.result import OK
 from tagfleet.run_folder import FolderUnusable, run_folder
 from tagfleet.runner import Run
@@ -80,7 +80,4 @@ def demo(
         tell(json_line(result), sys.stdout)
     except FolderUnusable as error:
         fail(str(error))
-    except OutputLost as error:
-        give_up(f"tagfleet: {error}")
-        raise typer.Exit(1) from None
     raise typer.Exit(0 if result.exit_code == OK else 1)

@@ -1,6 +1,7 @@
 """`tagfleet energy`: what a tag's settings cost its battery."""
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -10,6 +11,7 @@ import typer
 from tagfleet.energy import SLEEP_UA, Bill, Phases, bill
 from tagfleet.energy_plot import svg
 from tagfleet.identity import make_provisions
+from tagfleet.output import tell
 from tagfleet.twin.charge import ChargeMeter
 from tagfleet.twin.interpreter import interpreter_available
 from tagfleet.twin.spec import TwinSpec
@@ -57,7 +59,7 @@ def energy(
             plot.write_text(svg(result, title))
         except OSError as error:
             _fail(f"{plot} cannot be written: {error.strerror}. Try another folder", FAILED)
-    typer.echo(json.dumps(_as_json(result, phases)) if json_only else _text(result, phases, title))
+    tell(json.dumps(_as_json(result, phases)) if json_only else _text(result, phases, title), sys.stdout)
 
 
 def measured(settings: dict[str, Any], span_s: float, interpreter: str, seed: int) -> Phases:

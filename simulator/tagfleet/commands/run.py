@@ -15,7 +15,7 @@ import typer
 from tagfleet.commands.running import lead
 from tagfleet.commands.scenarios import fail
 from tagfleet.machine import free_memory_bytes
-from tagfleet.output import OutputLost, give_up, tell
+from tagfleet.output import tell
 from tagfleet.report import json_line, junit, text
 from tagfleet.run_folder import FolderUnusable, last_folder, run_folder
 from tagfleet.run_screen import line, screen
@@ -109,9 +109,6 @@ def run(
             tell(json_line(result), sys.stdout)
     except FolderUnusable as error:
         fail(str(error))
-    except OutputLost as error:
-        give_up(f"tagfleet: {error}")
-        raise typer.Exit(1) from None
     if junit_path is not None:
         try:
             junit_path.write_text(junit(result), "utf-8")
@@ -163,6 +160,6 @@ def _tell_estimate(scenario: Scenario, json_only: bool) -> None:
     found = estimate(scenario, free)
     if json_only:
         finite = {name: value if value != float("inf") else None for name, value in found._asdict().items()}
-        typer.echo(json.dumps(finite))
+        tell(json.dumps(finite), sys.stdout)
     else:
-        typer.echo("\n".join([scenario.title, *(f"  {line}" for line in lines(scenario, found, free))]))
+        tell("\n".join([scenario.title, *(f"  {line}" for line in lines(scenario, found, free))]), sys.stdout)

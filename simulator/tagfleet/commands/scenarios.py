@@ -1,6 +1,7 @@
 """`tagfleet list`, `new`, `explain`: everything about scenarios but running them."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,6 +11,7 @@ from tagfleet.capture import CaptureUnreadable, scenario_of_capture
 from tagfleet.identity import make_provisions
 from tagfleet.ledger.rows import LedgerUnreadable
 from tagfleet.ledger.story import NoSuchSample, lines, tell
+from tagfleet.output import tell as say
 from tagfleet.run_folder import last_folder
 from tagfleet.scenario import ScenarioError, builtin_names, find, read
 from tagfleet.scenario.library import scenarios_folder
@@ -38,15 +40,17 @@ def list_scenarios(json_only: JsonOnly = False) -> None:
             }
         )
     if json_only:
-        typer.echo(json.dumps(rows))
+        say(json.dumps(rows), sys.stdout)
         return
     width = max(len(str(row["name"])) for row in rows)
+    shown = []
     for row in rows:
         speed = row["time"]
         fast = "as fast as it can" if speed == "fast" else "real time" if speed == 1 else f"{speed:g} times real time"
-        typer.echo(f"{row['name']!s:<{width}}  {row['title']}")
         span = duration_text(float(str(row["duration_s"])))
-        typer.echo(f"{'':<{width}}  {row['tags']:,} tags, {row['hubs']:,} hubs, {span}, {fast}")
+        shown.append(f"{row['name']!s:<{width}}  {row['title']}")
+        shown.append(f"{'':<{width}}  {row['tags']:,} tags, {row['hubs']:,} hubs, {span}, {fast}")
+    say("\n".join(shown), sys.stdout)
 
 
 def new(
@@ -83,7 +87,7 @@ def new(
         path.write_text(text, "utf-8")
     except OSError as error:
         fail(f"{path} cannot be written: {error.strerror}")
-    typer.echo(f"{path} is written; next: tagfleet run {path}")
+    say(f"{path} is written; next: tagfleet run {path}", sys.stdout)
 
 
 def explain(
@@ -102,7 +106,7 @@ def explain(
         story = tell(folder or last_folder(), tag, counter)
     except (LedgerUnreadable, NoSuchSample) as error:
         fail(str(error))
-    typer.echo(json.dumps(story) if json_only else "\n".join(lines(story)))
+    say(json.dumps(story) if json_only else "\n".join(lines(story)), sys.stdout)
 
 
 def keyring(
@@ -133,12 +137,12 @@ def keyring(
         write_keyring(output, entries)
     except OSError as error:
         fail(f"{output} cannot be written: {error.strerror}")
-    typer.echo(f"{output}: {len(entries):,} tags, from {entries[0].tag_id} to {entries[-1].tag_id}")
+    say(f"{output}: {len(entries):,} tags, from {entries[0].tag_id} to {entries[-1].tag_id}", sys.stdout)
 
 
 def locustfile() -> None:
     """Print the path of the locustfile that runs a fleet in shards, for `locust -f`. See docs/fleets.md."""
-    typer.echo(Path(__file__).resolve().parents[1] / "locustfile.py")
+    say(str(Path(__file__).resolve().parents[1] / "locustfile.py"), sys.stdout)
 
 
 def fail(text: str) -> NoReturn:

@@ -88,7 +88,7 @@ def lines(story: dict[str, Any]) -> list[str]:
         if at_ms is None:
             found.append(f"  {stage:<12}  never")
             continue
-        later = "" if before is None else f"  (+{at_ms - before:,.1f} ms)"
+        later = "" if before is None else f"  ({at_ms - before:+,.1f} ms)"
         found.append(f"  {stage:<12}  {at_ms / 1000:12.4f} s of real time{later}: {text}")
         before = at_ms
     if story["arrivals"] > 1:
