@@ -14,7 +14,7 @@ from rich.live import Live
 
 from taghub.btsnoop import encode_advertisement, encode_header
 from taghub.clock import AirClock, SystemClock
-from taghub.errors import KeyringError, SettingsError
+from taghub.errors import KeyringError, PortError, RadioError, SettingsError
 from taghub.intake import Accepted
 from taghub.radio import Advertisement, Radio, keep, make_radio
 from taghub.radio.named import EXAMPLES, radio_named
@@ -109,6 +109,10 @@ def capture(
     try:
         with output:
             written = asyncio.run(_capture(source, output.write, output.flush, seconds, max_mb * 1_000_000, console))
+    except (RadioError, PortError):  # it was never open: nothing is recorded
+        if file.is_file():
+            file.unlink()
+        raise
     except OSError as error:
         raise SettingsError(f"{file}: cannot be written any more: {error.strerror}") from None
     console.print(f"{file}: {written} advertisements")
@@ -152,16 +156,19 @@ async def _capture(
                 console.print(f"{written} advertisements, {size / 1e6:.1f} MB", end="\r")
 
     radio.tap = take
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(keep(radio, lambda reports: None, lambda status: _tell(console, status))),
-            group.create_task(keep_flushing()),
-        ]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await full.wait()
-        for task in tasks:
-            task.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(keep(radio, lambda reports: None, lambda status: _tell(console, status))),
+                group.create_task(keep_flushing()),
+            ]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await full.wait()
+            for task in tasks:
+                task.cancel()
+    except* (RadioError, PortError) as failures:
+        raise failures.exceptions[0] from None
     if fault is not None:
         raise fault
     return written

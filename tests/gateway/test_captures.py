@@ -264,6 +264,14 @@ def test_output_that_cannot_be_written_is_one_line(tmp_path: Path, arguments: li
     assert (done.returncode, done.stderr) == (1, "taghub: the output cannot be written: No space left on device\n")
 
 
+def test_capture_without_its_radio_is_one_line_and_leaves_no_file(tmp_path: Path) -> None:
+    done = taghub(tmp_path, "capture", "air.btsnoop", "--radio", f"air:unix:{tmp_path}/nowhere/air")
+    assert done.returncode == 5
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("taghub: radio air")
+    assert not (tmp_path / "air.btsnoop").exists()
+
+
 def test_capture_whose_disk_is_full_ends_with_one_line(tmp_path: Path) -> None:
     done = taghub(tmp_path, "capture", "/dev/full", "--force", "--radio", f"air:unix:{tmp_path}/air", "--seconds", "30")
     assert done.returncode == 2

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from taghub import settings as module
 from taghub.errors import SettingsError
@@ -51,6 +52,24 @@ def test_every_commented_line_of_the_example_is_a_setting_with_its_default(tmp_p
     shown = {line.lstrip("# ").split(" = ")[0] for line in EXAMPLE.splitlines() if " = " in line}
     assert names - shown == {"tls"}  # a section, shown as [mqtt.tls]
     assert shown - names == set()
+
+
+def test_defaults_that_the_example_shows_are_those_that_count() -> None:
+    """Where the file itself names an example in place of a default, there is none, or none that suits everybody."""
+    sections = {"hub": "HubSettings", "mqtt": "MqttSettings", "batch": "BatchSettings", "spool": "SpoolSettings"}
+    sections["courier"] = "CourierSettings"
+    section, compared = "", 0
+    for line in EXAMPLE.splitlines():
+        text = line.removeprefix("# ")
+        if text.startswith("["):
+            section = text.partition("]")[0].lstrip("[")
+        elif line.startswith("# ") and " = " in text and section in sections:
+            ((name, shown),) = tomllib.loads(text).items()
+            default = getattr(module, sections[section]).model_fields[name].default
+            if default is not None and default is not PydanticUndefined:
+                assert (section, name, shown) == (section, name, default)
+                compared += 1
+    assert compared > 25
 
 
 def uncommented(first_line: str) -> str:
