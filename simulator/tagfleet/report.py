@@ -76,7 +76,8 @@ def text(result: Result) -> str:
     account, figures = result.account, result.figures
     real = f"{figures.elapsed_s:,.0f} s"
     span = real if figures.speed == 1 else f"{duration_text(round(figures.moment_s))} in {real}"
-    lines = [f"{result.name}: {figures.title}", f"{figures.tags:,} tags, {figures.hubs:,} hubs, {span}", ""]
+    who = f"{figures.tags:,} tags, {figures.hubs:,} hub{'s' * (figures.hubs != 1)}"
+    lines = [f"{result.name}: {figures.title}", f"{who}, {span}", ""]
     lines.append(f"  {'made':<12}{account.made:>12,}  samples that a tag's sensors delivered")
     for name in CLASSES:
         count = account.verdict.counts[name]

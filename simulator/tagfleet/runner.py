@@ -21,6 +21,7 @@ from tagfleet.pace import Pace
 from tagfleet.result import Result
 from tagfleet.scenario import Scenario
 from tagfleet.scenario.quantities import duration_text
+from tagfleet.settling import AFTERMATH_S, Settling
 from tagfleet.stage import Cast, build, target_of, traffic_of, twins_of
 from tagfleet.subscriber import Subscriber, SubscriberFailed
 from tagfleet.targets import Target, TargetFailed
@@ -42,8 +43,6 @@ STEP_S_MAX = 600.0
 PENDING_MAX = 200_000  # accepted and not delivered, when it goes as fast as it can
 START_TIMEOUT_S = 20.0
 BROKER_GONE_S = 20.0  # without a connection, and without an outage that the scenario asked for
-AFTERMATH_S = 0.4  # a duplicate comes after its sample
-SETTLED_S = 4.0  # nothing more has come for so long
 TAIL_S = 1.0  # of the run's own time: bursts that have begun
 HOPELESS_LAGS = 15  # so many times the allowed lag: no use in going on
 
@@ -322,31 +321,19 @@ class Run:
         await self._settle(view)
 
     async def _settle(self, view: View[RunFigures]) -> None:
-        ledger, drain_s = self._cast.ledger, self.scenario.run.drain
-        started_s = changed_s = time.monotonic()
-        arrived = -1
-        done_s: float | None = None
+        ledger, traced = self._cast.ledger, self._target.traced
+        settling = Settling(time.monotonic(), self.scenario.run.drain, SHOW_S * 3 if traced else SHOW_S)
         while self._stops < 2:
             now_s = time.monotonic()
             await asyncio.sleep(TICK_S)
             self._collect()
             await self._look(self.figures.moment_s, view)
-            if ledger.arrived_count != arrived:
-                arrived, changed_s = ledger.arrived_count, now_s
-            quiet = now_s - changed_s > SETTLED_S
-            waits = self._target.figures().undelivered + self._target.figures().open_samples
-            if self._target.traced:
-                complete = (
-                    ledger.accepted_count <= ledger.arrived_count and not waits and now_s - started_s > SHOW_S * 3
-                )
-            else:
-                complete = not ledger.pending and now_s - started_s > SHOW_S
-            done_s = None if not complete else done_s or now_s
-            if done_s is not None and now_s - done_s > AFTERMATH_S:
-                return
+            hubs = self._target.figures()
+            waits = hubs.undelivered + hubs.open_samples > 0
+            complete = ledger.accepted_count <= ledger.arrived_count and not waits if traced else not ledger.pending
             # What is away when a person ends the run stays away: nobody has to wait for it.
-            over = self._stops > 0 if self._outages.going_on else not waits
-            if now_s - started_s > drain_s or (quiet and over):
+            blocked = self._stops == 0 if self._outages.going_on else waits
+            if settling.over(now_s, ledger.arrived_count, complete, blocked):
                 return
 
     async def _end(self, failure: str) -> str:

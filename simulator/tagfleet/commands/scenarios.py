@@ -48,8 +48,9 @@ def list_scenarios(json_only: JsonOnly = False) -> None:
         speed = row["time"]
         fast = "as fast as it can" if speed == "fast" else "real time" if speed == 1 else f"{speed:g} times real time"
         span = duration_text(float(str(row["duration_s"])))
+        hubs = f"{row['hubs']:,} hub{'s' * (row['hubs'] != 1)}"
         shown.append(f"{row['name']!s:<{width}}  {row['title']}")
-        shown.append(f"{'':<{width}}  {row['tags']:,} tags, {row['hubs']:,} hubs, {span}, {fast}")
+        shown.append(f"{'':<{width}}  {row['tags']:,} tags, {hubs}, {span}, {fast}")
     say("\n".join(shown), sys.stdout)
 
 
