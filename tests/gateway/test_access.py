@@ -1,5 +1,6 @@
 """TLS, certificates, users and access lists, with a real mosquitto."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,10 +10,15 @@ import pytest
 from certificates import Authority
 from hub_process import HubProcess, Subscriber
 from mosquitto import Mosquitto
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tags import Tag
 from waiting import wait_until
 
 from tagwire import trace
+from tagwire.keyring import hub_key_of
+
+BROKERS = Path(__file__).resolve().parents[2] / "docs" / "brokers.md"
 
 pytestmark = pytest.mark.system
 
@@ -85,6 +91,41 @@ def test_hub_that_may_not_publish_loses_nothing_and_says_what_to_change(
         broker.reload()
         wait_until(lambda: len(subscriber.keys) == 5, "delivered when it may")
         wait_until(lambda: len(hub.traced(trace.ACKNOWLEDGED)) == 5, "acknowledged")
+        assert hub.end() == 0
+
+
+def test_documented_access_list_lets_pass_what_a_hub_and_a_platform_need(
+    tmp_path: Path, free_port: Callable[[], int], program: Callable[[str, str], str]
+) -> None:
+    port, passwords, acl = free_port(), tmp_path / "passwords", tmp_path / "acl"
+    (listed,) = re.findall(r"^```\n(pattern .*?)^```", BROKERS.read_text(), re.MULTILINE | re.DOTALL)
+    acl.write_text(listed.replace("/depot/", "/test/"), "utf-8")
+    for number, user in enumerate(("hub-1", "platform")):
+        create = [] if number else ["-c"]
+        subprocess.run([program("mosquitto_passwd", "mosquitto"), "-b", *create, passwords, user, "secret"], check=True)
+    access = f"allow_anonymous false\npassword_file {passwords}\nacl_file {acl}"
+    broker = Mosquitto(program("mosquitto", "mosquitto"), tmp_path / "broker", port, access=access)
+    (tmp_path / "password").write_text("secret\n", "utf-8")
+    settings = f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nusername = "hub-1"\npassword_file = "password"\n[courier]\n'
+    tag, heard = Tag(1), set[str]()
+    platform = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    platform.username_pw_set("platform", "secret")
+    platform.on_connect = lambda client, *_: client.subscribe("tags/v1/#", 1)
+    platform.on_message = lambda client, userdata, message: heard.add(message.topic.rpartition("/")[2])
+
+    def ordered() -> bool:
+        platform.publish("tags/v1/test/hub-1/command", b"no order", 1)
+        return "reply" in heard
+
+    with broker, HubProcess(tmp_path, [tag.entry(hub=hub_key_of(tag.root_key, 1))], settings) as hub:
+        platform.connect("127.0.0.1", port)
+        platform.loop_start()
+        try:
+            hub.advertise(tag.advertisement(1))
+            wait_until(lambda: heard >= {"samples", "status", "presence"}, "what the hub tells")
+            wait_until(ordered, "an order arrives and is answered")
+        finally:
+            platform.loop_stop()
         assert hub.end() == 0
 
 

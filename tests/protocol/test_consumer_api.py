@@ -5,8 +5,8 @@ import re
 import sqlite3
 import sys
 import tracemalloc
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -121,40 +121,55 @@ def test_memory_is_bounded_and_what_was_forgotten_is_new_again() -> None:
     assert len(merger.add(publish(sample(0, 1))).new) == 1
 
 
-def test_documented_program_stores_each_sample_once(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_documented_program_stores_each_sample_once_and_what_came_while_it_was_away(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     script, database, port = tmp_path / "consumer.py", tmp_path / "samples.db", free_port()
     script.write_text(program)
 
-    def send() -> None:
+    def send(count: int = 20) -> None:
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         client.connect(HOST, port)
         client.loop_start()
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ContentType = batch.CONTENT_TYPE
         for hub, sequence in (("hub-1", 7), ("hub-1", 7), ("hub-2", 1)):
-            data = batch.encode_batch(example_batch(hub, sequence=sequence))
+            data = batch.encode_batch(example_batch(hub, count, sequence))
             client.publish(f"tags/v1/depot/{hub}/samples", data, 1, properties=properties).wait_for_publish(5)
         client.publish("tags/v1/depot/hub-1/samples", b"garbage", 1).wait_for_publish(5)
         client.disconnect()
         client.loop_stop()
 
-    async def scenario() -> str:
-        async with embedded_broker(port):
-            command = [sys.executable, str(script), HOST, str(port), str(database)]
-            consumer = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-            assert consumer.stderr is not None
-            line = asyncio.ensure_future(consumer.stderr.readline())
-            for _ in range(30):  # until it has subscribed and seen the garbage that comes last
-                await asyncio.to_thread(send)
-                if (await asyncio.wait([line], timeout=1))[0]:
-                    break
+    def stored() -> list[tuple[int, int, int, float]]:
+        with closing(sqlite3.connect(database)) as connection:
+            return connection.execute("SELECT tag, counter, time, temperature_c FROM samples").fetchall()
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[asyncio.StreamReader]:
+        command = [sys.executable, str(script), HOST, str(port), str(database)]
+        consumer = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        assert consumer.stderr is not None
+        try:
+            yield consumer.stderr
+        finally:
             consumer.terminate()
             await consumer.communicate()
+
+    async def scenario() -> str:
+        async with embedded_broker(port), asyncio.timeout(60):
+            async with running() as complaints:
+                line = asyncio.ensure_future(complaints.readline())
+                while not line.done():  # until it has subscribed and seen the garbage that comes last
+                    await asyncio.to_thread(send)
+                    await asyncio.wait([line], timeout=1)
+            assert len(stored()) == 20
+            await asyncio.to_thread(send, 30)
+            async with running():
+                while len(stored()) < 30:  # noqa: ASYNC110  (another process fills it)
+                    await asyncio.sleep(0.05)
             return (await line).decode()
 
     errors = asyncio.run(scenario())
-    with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("SELECT tag, counter, time, temperature_c FROM samples").fetchall()
-    assert sorted(rows) == sorted((1_000 + i % 4, i, 1_790_000_124 + i, 4.3) for i in range(20))
+    assert sorted(stored()) == sorted((1_000 + i % 4, i, 1_790_000_124 + i, 4.3) for i in range(30))
     assert "tags/v1/depot/hub-1/samples: format" in errors
