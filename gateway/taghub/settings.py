@@ -97,7 +97,7 @@ class HubSettings(_Section):
     )
     profile: Literal["desk", "truck", "metered"] = Field(
         "desk",
-        description="the link: sets max_age_s, status_interval_s, keepalive_s and describe where they are not set",
+        description="the link: sets what stands under Links in the README, where it is not set",
     )
     presence_interval_s: float = Field(
         30.0, ge=1, le=86400, description="seconds between two presence messages while no tag comes or is lost"

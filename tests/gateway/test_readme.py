@@ -4,6 +4,7 @@ from pathlib import Path
 
 from taghub.errors import EXIT_CODES
 from taghub.intake import OUTCOMES
+from taghub.settings import PROFILES
 from taghub.status import Figures, status
 
 README = (Path(__file__).resolve().parents[2] / "gateway" / "README.md").read_text("utf-8")
@@ -12,6 +13,13 @@ README = (Path(__file__).resolve().parents[2] / "gateway" / "README.md").read_te
 def test_exit_codes() -> None:
     rows = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
     assert rows in README
+
+
+def test_profiles() -> None:
+    for name, profile in PROFILES.items():
+        intervals = (profile.max_age_s, profile.status_interval_s, profile.presence_interval_s, profile.keepalive_s)
+        cells = " | ".join(f"{interval:g}" for interval in intervals)
+        assert f"| `{name}` | {cells} | {str(profile.describe).lower()} |\n" in README
 
 
 def test_every_outcome_of_a_report_is_explained() -> None:

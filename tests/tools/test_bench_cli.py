@@ -287,6 +287,7 @@ def test_backup_and_restore(typist: Typist, tmp_path: Path) -> None:
         (["provision", "/dev/none", "--company-id", "acme"], 2, "'acme' is not a company id"),
         (["inventory", "init", "--ids", "9-1"], 2, "is not a range"),
         (["batch", "show", "none"], 5, "There is no batch none"),
+        (["batch", "release", "none", "2"], 5, "There is no batch none"),
         (["batch", "run", "/none.csv"], 5, "/none.csv cannot be read"),
         (["label", "1234", "-o", "x.pdf"], 8, "There is no tag 1234"),
         (["label", "1234", "-o", "x.pdf", "--sheet", "a3"], 2, "is none of"),

@@ -31,7 +31,7 @@ async def sniff(radio: Radio, scan: Scan, on_sample: Callable[[Accepted], None],
                     for sample in scan.take(chunk):
                         on_sample(sample)
     except TaghubError as error:
-        raise PortError(f"{str(error)[:1].upper()}{str(error)[1:]}.", "`taghub check`, or another --radio") from None
+        raise PortError(f"{str(error)[:1].upper()}{str(error)[1:]}.", "another --radio, such as bumble:usb:0") from None
 
 
 @contextlib.contextmanager

@@ -115,10 +115,7 @@ def run(
 def show(batch: BatchName, inventory: InventoryFile = DEFAULT_INVENTORY, json: Json = False) -> None:
     """Show each line of a batch: its tag, its board, what became of it."""
     with Inventory(inventory) as stock:
-        lines = Batch(stock, batch).jobs()
-    if not lines:
-        raise FileError(f"There is no batch {batch}.", "its name; by default that of the CSV file, without .csv")
-    _print(batch, lines, json)
+        _print(batch, _begun(stock, batch).jobs(), json)
 
 
 def release(
@@ -130,8 +127,15 @@ def release(
 ) -> None:
     """Give up the board of one line: its id is revoked for good, and another board can take the line."""
     with Inventory(inventory) as stock:
-        Batch(stock, batch).release(line, why)
+        _begun(stock, batch).release(line, why)
     result({"batch": batch, "line": line}, f"line {line} of {batch} waits for a board again", as_json=json)
+
+
+def _begun(stock: Inventory, name: str) -> Batch:
+    batch = Batch(stock, name)
+    if not batch.jobs():
+        raise FileError(f"There is no batch {name}.", "its name; by default that of the CSV file, without .csv")
+    return batch
 
 
 def _orders(file: Path) -> list[Order]:
