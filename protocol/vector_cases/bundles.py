@@ -78,6 +78,11 @@ def bundles() -> Case:
                 "bundle": _bundle(_manifest().ljust(12288)).hex(),
                 "files": [[path, content.hex()] for path, content in FILES.items()],
             },
+            {
+                "name": "of a key that comes twice the last one counts",
+                "bundle": _bundle(b'{"boards":["other"],' + _manifest()[1:]).hex(),
+                "files": [[path, content.hex()] for path, content in FILES.items()],
+            },
         ],
         "refuse": [{"name": name, "bundle": data.hex(), "reason": reason} for name, (data, reason) in refuse.items()],
     }
