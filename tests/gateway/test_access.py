@@ -94,22 +94,25 @@ def test_hub_that_may_not_publish_loses_nothing_and_says_what_to_change(
         assert hub.end() == 0
 
 
-def test_documented_access_list_lets_pass_what_a_hub_and_a_platform_need(
+def test_documented_mosquitto_lets_pass_what_a_hub_and_a_platform_need(
     tmp_path: Path, free_port: Callable[[], int], program: Callable[[str, str], str]
 ) -> None:
-    port, passwords, acl = free_port(), tmp_path / "passwords", tmp_path / "acl"
-    (listed,) = re.findall(r"^```\n(pattern .*?)^```", BROKERS.read_text(), re.MULTILINE | re.DOTALL)
-    acl.write_text(listed.replace("/depot/", "/test/"), "utf-8")
-    for number, user in enumerate(("hub-1", "platform")):
-        create = [] if number else ["-c"]
-        subprocess.run([program("mosquitto_passwd", "mosquitto"), "-b", *create, passwords, user, "secret"], check=True)
-    access = f"allow_anonymous false\npassword_file {passwords}\nacl_file {acl}"
-    broker = Mosquitto(program("mosquitto", "mosquitto"), tmp_path / "broker", port, access=access)
-    (tmp_path / "password").write_text("secret\n", "utf-8")
-    settings = f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nusername = "hub-1"\npassword_file = "password"\n[courier]\n'
+    """Its listener, certificates and access list, as docs/brokers.md shows them."""
+    settings_of_it, access_list = re.findall(r"^```\n(.*?)^```", BROKERS.read_text(), re.MULTILINE | re.DOTALL)[:2]
+    port, authority, acl = free_port(), Authority(tmp_path), tmp_path / "acl"
+    acl.write_text(access_list.replace("/depot/", "/test/"), "utf-8")
+    certificate, key = authority.issue("broker")
+    here = {"listener": f"{port} 127.0.0.1", "cafile": authority.ca_file, "certfile": certificate, "keyfile": key}
+    lines = dict(line.split(" ", 1) for line in settings_of_it.splitlines())
+    kept = {name: value for name, value in lines.items() if not name.startswith(("persistence", "autosave", "max_"))}
+    listener = "\n".join(f"{name} {value}" for name, value in {**kept, **here, "acl_file": acl}.items())
+    broker = Mosquitto(program("mosquitto", "mosquitto"), tmp_path / "broker", port, listener=listener, access="")
+    hub_certificate, hub_key = authority.issue("hub-1")
+    settings = mqtt(port, ca_file=authority.ca_file, cert_file=hub_certificate, key_file=hub_key) + "[courier]\n"
     tag, heard = Tag(1), set[str]()
     platform = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-    platform.username_pw_set("platform", "secret")
+    platform_certificate, platform_key = authority.issue("platform")
+    platform.tls_set(str(authority.ca_file), str(platform_certificate), str(platform_key))
     platform.on_connect = lambda client, *_: client.subscribe("tags/v1/#", 1)
     platform.on_message = lambda client, userdata, message: heard.add(message.topic.rpartition("/")[2])
 
