@@ -44,6 +44,7 @@ class RunFigures:
     now_us: int = 0
     made: int = 0
     unmade: int = 0
+    hostile: int = 0
     twin_ids: list[int] = field(default_factory=list)
     twins_note: str = "none, as asked"
     twins: tuple[int, int] = (0, 0)

@@ -25,7 +25,7 @@ class HciFlock:
 
     def __init__(self, flock: Flock, ledger: Ledger, faults: TagFaults) -> None:
         self.reports = 0
-        self.unmade = 0
+        self.unmade = self.hostile = 0
         self.off: set[int] = set()
         self._flock = flock
         self._ledger = ledger

@@ -22,6 +22,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "stopped": result.stopped,
         "made": account.made,
         "unmade_battery": figures.unmade,
+        "hostile": figures.hostile,
         "delivered": account.delivered,
         "lost": account.lost,
         "wrong": account.wrong,
@@ -93,6 +94,10 @@ def text(result: Result) -> str:
             lines.append(f"  {'duplicates':<12}{count:>12,}  {_DUPLICATES[name]}")
     if figures.unmade:
         lines.append(f"  {'not made':<12}{figures.unmade:>12,}  by tags whose battery had ended")
+    if figures.hostile:
+        lines.append(
+            f"  {'hostile':<12}{figures.hostile:>12,}  advertisements of attackers, of which nothing may arrive"
+        )
     p50, p99, p999 = (account.latency.percentile_ms(share) for share in (0.5, 0.99, 0.999))
     if p50 is not None and p99 is not None and p999 is not None:
         rest = f"ms p50, {p99:,.0f} ms p99, {p999:,.0f} ms p99.9, from radio report to consumer"

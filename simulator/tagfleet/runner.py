@@ -363,7 +363,7 @@ class Run:
 
     def _refresh(self, now_s: float) -> None:
         figures = self.figures
-        figures.unmade = self._traffic.unmade
+        figures.unmade, figures.hostile = self._traffic.unmade, self._traffic.hostile
         figures.reports = self._traffic.reports
         figures.lag_s, figures.slipped_s = self._pace.worst_lag_s, self._pace.slipped_s
         figures.of_hubs = self._target.figures()

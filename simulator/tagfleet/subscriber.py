@@ -17,6 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from taghub.settings import MqttSettings
 
 _SESSION_EXPIRY_S = 300
+_UNSUPPORTED_PROTOCOL = 0x84  # MQTT 5.0, 3.2.2.2
 _POLL_S = 0.02
 
 
@@ -117,7 +118,8 @@ class Subscriber:
 
     def _on_connect(self, client: Client, _: Any, flags: ConnectFlags, reason: ReasonCode, __: Any) -> None:
         if reason.is_failure:
-            self._refusal = str(reason)
+            older = '; try broker.protocol = "3.1.1"' if reason.value == _UNSUPPORTED_PROTOCOL else ""
+            self._refusal = f"{reason}{older}"
         else:
             self.lost_s = None
             client.subscribe([(topic, 1) for topic in self._topics])

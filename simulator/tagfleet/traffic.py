@@ -47,7 +47,9 @@ class Step(NamedTuple):
 
 
 class Attacker(Protocol):
-    """Somebody beside hubs who listens to what they hear, and sends. Hubs count from 0."""
+    """Somebody beside hubs who listens to what they hear, and sends. Hubs count from 0. sent: advertisements so far."""
+
+    sent: int
 
     def overhear(self, hub: int, heard: Heard) -> None: ...
 
@@ -95,6 +97,11 @@ class Traffic:
         self._traced = traced
         self._last_counters = flock.first_counters - 1
         self._clones: list[tuple[int, int, bytes]] = []  # (time, hub, record) still to come
+
+    @property
+    def hostile(self) -> int:
+        """Advertisements that attackers have sent: they must reach nobody."""
+        return sum(attack.attacker.sent for attack in self._attacks)
 
     @property
     def waiting(self) -> int:
@@ -208,7 +215,7 @@ class DirectTraffic:
         self.reports = 0
         self.unmade = 0
         self.off: set[int] = set()
-        self.waiting = 0
+        self.waiting = self.hostile = 0
         self._flock = flock
         self._world = world
         self._hub_of_place = hub_of_place

@@ -1,6 +1,7 @@
 """Scenario files: what is wrong is said before anything starts, with its line."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from tagfleet.fault_schedule import actions
 from tagfleet.scenario import ScenarioError, builtin_names, find, read
 from tagfleet.scenario.estimate import estimate, too_fast, too_much
 from tagfleet.scenario.faults import ClockError, DeadZone, Fault, HubReboot
+from tagfleet.scenario.library import scenarios_folder
 from tagfleet.scenario.quantities import amount, numbers, seconds, share, speed
 from tagfleet.scenario.toml_lines import key_lines, line_of
 
@@ -152,6 +154,31 @@ def test_fault_without_double_brackets_gets_a_hint(tmp_path: Path) -> None:
     assert said == ["mine.toml:13: fault: is one of many: write [[fault]] above each"]
 
 
+def test_files_that_a_scenario_names_lie_beside_it(tmp_path: Path) -> None:
+    text = (
+        GOOD.partition("[[")[0]
+        + """
+[world]
+network = "roads.csv"
+[broker]
+start = "none"
+host = "broker"
+password_file = "secret"
+tls = { ca_file = "/no/ca.pem" }
+"""
+    )
+    said = problems(tmp_path, text)
+    assert "mine.toml:15: world.network:" in said[0]
+    assert f"mine.toml:19: broker.password_file: {tmp_path}/secret: no such file" in said[1]
+    assert "mine.toml:20: broker.tls.ca_file: /no/ca.pem: no such file" in said[2]
+    (tmp_path / "secret").write_text("x")
+    shutil.copy(scenarios_folder().parent / "tagfleet" / "world" / "roads.csv", tmp_path)
+    text = text.replace("/no/ca.pem", "secret")
+    scenario = read(written(tmp_path, text))
+    assert scenario.world.network == tmp_path / "roads.csv"
+    assert scenario.broker.password_file == tmp_path / "secret"
+
+
 def test_scenario_of_a_windows_editor_is_read(tmp_path: Path) -> None:
     path = tmp_path / "windows.toml"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
@@ -207,7 +234,9 @@ def test_run_that_does_not_fit_the_memory_names_the_line(tmp_path: Path, monkeyp
         (("first", "--set", "tags.cuont=3"), 'tags.cuont: is no key of a scenario; did you mean "count"?'),
         (("first", "--set", "tags"), "--set tags: write KEY=VALUE"),
         (("first", "--time", "soon"), 'run.time: "soon" is no speed of time'),
-        (("first", "--broker", ":x"), "--broker :x: write HOST or HOST:PORT"),
+        (("first", "--broker", ":x"), "--broker :x: write HOST, HOST:PORT or [IPV6-ADDRESS]:PORT"),
+        (("first", "--broker", "::1"), "--broker ::1: write HOST, HOST:PORT or [IPV6-ADDRESS]:PORT"),
+        (("first", "--broker", "[::1]:70000"), "broker.port: input should be less than or equal to 65535"),
         (("first", "--shard", "2"), "--shard 2: write I/N"),
         (("first", "--shard", "3/2"), "3/2: the first is 1/2"),
         (("first", "--folder", "/proc/no"), "cannot use the folder /proc/no"),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -74,9 +75,10 @@ def run(
     if air:
         changes |= {("hubs", "target"): "air", ("hubs", "addresses"): air, ("hubs", "count"): len(air)}
     if broker:
-        host, _, port = broker.partition(":")
-        if not host or (port and not port.isdigit()):
-            fail(f"--broker {broker}: write HOST or HOST:PORT")
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:\[\]]+))(?::([0-9]{1,5}))?", broker)
+        if match is None:
+            fail(f"--broker {broker}: write HOST, HOST:PORT or [IPV6-ADDRESS]:PORT")
+        host, port = match[1] or match[2], match[3]
         changes |= {("broker", "start"): "none", ("broker", "host"): host}
         changes[("broker", "port")] = int(port or 1883)
     for setting in settings or []:

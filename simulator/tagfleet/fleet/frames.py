@@ -6,7 +6,7 @@ A frame is type u8, length u32 (little-endian), then so many bytes. JSON where i
 import json
 import struct
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,13 +31,6 @@ FRAME_BYTES_MAX = 1 << 30
 
 TRACE_ROW = np.dtype([("hub", "<u2"), ("event", "u1"), ("tag", "<u4"), ("counter", "<u4"), ("t_us", "<u8")])
 _SLICE = np.dtype([("hub", "<u4"), ("bytes", "<u4")])
-
-
-class Frame(NamedTuple):
-    """type: one of the numbers above."""
-
-    type: int
-    data: bytes
 
 
 def encode(frame_type: int, data: bytes = b"") -> bytes:

@@ -12,6 +12,14 @@ from tagfleet.scenario.model import Scenario
 from tagfleet.scenario.toml_lines import Path as KeyPath
 from tagfleet.scenario.toml_lines import key_lines, line_of
 
+_FILES = (
+    ("world", "network"),
+    ("broker", "password_file"),
+    ("broker", "tls", "ca_file"),
+    ("broker", "tls", "cert_file"),
+    ("broker", "tls", "key_file"),
+)
+
 
 def scenarios_folder() -> Path:
     """Where the built-in scenarios lie: within the installed package, or in the repository beside it."""
@@ -37,8 +45,8 @@ def find(name: str) -> Path:
 
 
 def read(path: Path, changes: dict[tuple[str, ...], Any] | None = None) -> Scenario:
-    """The scenario of a file, with `changes` (of options) in place of what it says. Raises ScenarioError, which names
-    the lines."""
+    """The scenario of a file, with `changes` (of options) in place of what it says. Files that it names lie beside it.
+    Raises ScenarioError, which names the lines."""
     try:
         text = path.read_text("utf-8-sig")  # editors on Windows put a mark before the text
         document = tomllib.loads(text)
@@ -50,7 +58,18 @@ def read(path: Path, changes: dict[tuple[str, ...], Any] | None = None) -> Scena
         raise ScenarioError(str(path), [_not_toml(error, text)]) from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; arrays in each other without end
         raise ScenarioError(str(path), [Problem(0, "", f"no scenario: {error}")]) from None
+    for key in _FILES:
+        _beside(document, key, path.parent)
     return parse(document, key_lines(text), str(path), changes or {})
+
+
+def _beside(document: dict[str, Any], key: tuple[str, ...], folder: Path) -> None:
+    """Make the path under `key`, if there is one, relative to where we are."""
+    table: Any = document
+    for part in key[:-1]:
+        table = table.get(part) if isinstance(table, dict) else None
+    if isinstance(table, dict) and isinstance(name := table.get(key[-1]), str):
+        table[key[-1]] = str(folder / name)
 
 
 def line_of_key(path: Path, key: KeyPath) -> int:

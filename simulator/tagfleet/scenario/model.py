@@ -136,6 +136,13 @@ class BrokerSection(Section):
             raise ValueError('start = "none" and host belong together: both for a broker that runs already, or neither')
         return self
 
+    def files(self) -> list[tuple[tuple[str, ...], Path]]:
+        """The files that it names, with their keys."""
+        tls = self.tls or TlsSettings.model_validate({})
+        named: list[tuple[tuple[str, ...], Path | None]] = [(("broker", "password_file"), self.password_file)]
+        named += [(("broker", "tls", name), getattr(tls, name)) for name in ("ca_file", "cert_file", "key_file")]
+        return [(key, path) for key, path in named if path is not None]
+
     def mqtt(self, host: str, port: int, keepalive_s: int = 5, inflight: int = 8) -> MqttSettings:
         """As a hub is told."""
         return MqttSettings.model_validate(
@@ -314,6 +321,7 @@ class Scenario(Section):
                 read_network(self.world.network.read_text("utf-8"))
             except (OSError, UnicodeDecodeError, NetworkError) as error:
                 found.append((("world", "network"), f"{self.world.network}: {error}"))
+        found += [(key, f"{path}: no such file") for key, path in self.broker.files() if not path.is_file()]
         if not self.world.parcels + self.world.chilled + self.world.frozen:
             found.append((("world", "parcels"), "parcels, chilled and frozen are all 0: there would be no tags"))
         if self.run.duration > RUN_D_MAX * 86_400:

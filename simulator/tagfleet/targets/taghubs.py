@@ -205,7 +205,7 @@ class TaghubTarget:
         if section.username is not None:
             mqtt["username"] = section.username
         if section.password_file is not None:
-            mqtt["password_file"] = str(section.password_file)
+            mqtt["password_file"] = str(section.password_file.absolute())  # the hub's are relative to its settings
         tables: dict[str, Table | list[Table]] = {
             "hub": {"id": hub_name(hub), "site": hubs.site, "status_interval_s": 1.0},
             "keyring": {"path": str(files.keyring)},
@@ -216,7 +216,8 @@ class TaghubTarget:
         }
         if section.tls is not None:
             names = ("ca_file", "cert_file", "key_file")
-            tables["mqtt.tls"] = {name: str(path) for name in names if (path := getattr(section.tls, name)) is not None}
+            named = {name: getattr(section.tls, name) for name in names}
+            tables["mqtt.tls"] = {name: str(path.absolute()) for name, path in named.items() if path is not None}
         if hubs.spool != "memory":
             tables["spool"] = {"path": str(files.spool), "durability": hubs.spool}
         if scenario.run.time != 1.0:
