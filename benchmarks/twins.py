@@ -59,6 +59,18 @@ from tag.begin import main
 main()
 """
 
+# And here it is said how often flash was read, mounting it and this file included.
+READS_MAIN = b"""
+import flash, machine
+sleep = machine.deepsleep
+def told(*given):
+    print("reads", flash.Flash.reads)
+    sleep(*given)
+machine.deepsleep = told
+from tag.begin import main
+main()
+"""
+
 
 def spec(settings: dict[str, int | bool | str]) -> TwinSpec:
     """A tag on a truck of the simulated world."""
@@ -106,6 +118,20 @@ def heap_peaks(interpreter: str) -> HeapPeaks:
     return HeapPeaks(peaks[False], peaks[True])
 
 
+def flash_reads(interpreter: str, frozen: bool) -> int:
+    """Reads of flash in a wake from deep sleep that makes a sample, without a receiver or a write of the journal."""
+    one = spec({**QUICK, "interval_s": 300})
+    image = provisioned_image(one.provision, 0, {**compiled_firmware(), "main.py": READS_MAIN})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        VirtualTwin(one, Path(folder), interpreter, image=image, frozen=frozen) as twin,
+    ):
+        for _ in range(3):
+            twin.wake()
+        (found,) = [line for line in twin.console().splitlines() if line.startswith("reads ")]
+    return int(found.split()[1])
+
+
 def mah_per_day(interpreter: str) -> tuple[float, str]:
     """Typical charge of a day with default settings on a bare module, and its range."""
     phases = measured({"repl_window_s": 0}, 43_200, interpreter, UNDER_SKY_SEED)
@@ -128,6 +154,10 @@ def figures(runs: int) -> Iterator[Figure]:
     yield Figure("heap_peak_bytes", "B", "lower", 131_072, [peaks.wake], about)
     about = "the same while a hub takes history, settles it and brings commands"
     yield Figure("heap_peak_window_bytes", "B", "lower", 131_072, [peaks.window], about)
+    about = "a wake that makes a sample, imports from files that `tagsmith` wrote; LittleFS with MicroPython's sizes"
+    yield Figure("flash_reads_per_wake", "reads", "lower", 6_000, [flash_reads(interpreter, False)], about)
+    about = "the same with the firmware frozen into the chip"
+    yield Figure("flash_reads_per_wake_frozen", "reads", "lower", 400, [flash_reads(interpreter, True)], about)
     charge, about = mah_per_day(interpreter)
     yield Figure("tag_mah_per_day", "mAh", "lower", None, [charge], about)
     one = spec({**QUICK, "window_unsettled": 24, "window_every": 3})
