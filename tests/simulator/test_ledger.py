@@ -1,5 +1,6 @@
 """Each sample ends up in the class that it belongs to."""
 
+import contextlib
 import resource
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tagfleet.ledger import Ledger, LedgerFull
+from tagfleet.ledger import Ledger, LedgerFull, LedgerUnreadable
 from tagfleet.ledger import rows as ledger_rows
 from tagfleet.ledger.rows import ROW, read_rows
+from tagfleet.ledger.story import NoSuchSample, lines, tell
 from tagwire import fields, trace
 from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, from_codes, to_codes
 
@@ -366,3 +368,52 @@ def test_ledger_that_was_kept_takes_no_more_room_than_its_samples(tmp_path: Path
     _, tags, rows = read_rows(tmp_path)
     assert len(rows) == 2 * len(tags.ids)
     assert int((rows["state"] > 0).sum()) == ledger.account().made == 1
+
+
+def kept(folder: Path) -> Path:
+    """A ledger with one sample of tag 7, which arrived with another temperature from the second of two hubs."""
+    ledger = Ledger(ids(7, 8), ids(100, 0), MADE_US, MADE_US, 4, folder)
+    ledger.made(ids(7), ids(100), columns(READING), ids(MADE_US))
+    ledger.reported(ids(7), ids(100), 1, MADE_US + 1_000)
+    ledger.arrived(ids(7), ids(100), over_the_wire(READING._replace(temperature_mc=9_900)), MADE_US + 2_000, hub=1)
+    ledger.save({"name": "a run", "hubs": ["one", "two"]})
+    return folder
+
+
+def test_story_says_what_was_wrong(tmp_path: Path) -> None:
+    story = tell(kept(tmp_path), 7, 100)
+    assert (story["class"], story["heard_by"], story["delivered_by"]) == ("wrong", ["two"], ["two"])
+    assert any("temperature_mc is 9900, was 4321" in line for line in lines(story))
+    for tag, counter, said in ((9, 0, "no tag 9 was in this run; it had 2, from 7 to 8"), (7, 99, "no sample 99")):
+        with pytest.raises(NoSuchSample, match=said):
+            tell(tmp_path, tag, counter)
+
+
+@pytest.mark.parametrize("name", ["json", "rows", "tags.npy", "reporters.npy", "senders.npy"])
+def test_damaged_folder_of_a_run_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    path = kept(tmp_path) / f"ledger.{name}"
+    whole = path.read_bytes()
+    random = np.random.default_rng(7)
+    damaged = [whole[: len(whole) * part // 20] for part in range(20)]
+    for _ in range(50):
+        flipped = bytearray(whole)
+        flipped[int(random.integers(min(len(whole), 100)))] ^= int(random.integers(1, 256))
+        damaged.append(bytes(flipped))
+    if name == "json":
+        damaged += [b"[]", b"5", b"{}", b"[" * 100_000, whole.replace(b'["one", "two"]', b"2")]
+    for data in damaged:
+        path.write_bytes(data)
+        with contextlib.suppress(LedgerUnreadable, NoSuchSample):
+            lines(tell(tmp_path, 7, 100))
+    path.unlink()
+    with pytest.raises(LedgerUnreadable, match=r"cannot be read|has not ended, or was killed"):
+        tell(tmp_path, 7, 100)
+    path.mkdir()
+    with pytest.raises(LedgerUnreadable):
+        tell(tmp_path, 7, 100)
+
+
+def test_run_that_was_killed_is_not_told_with_the_words_of_the_one_before(tmp_path: Path) -> None:
+    Ledger(ids(7), ids(0), MADE_US, MADE_US, 4, kept(tmp_path))
+    with pytest.raises(LedgerUnreadable, match="the run there has not ended, or was killed"):
+        tell(tmp_path, 7, 100)

@@ -8,6 +8,7 @@ sample is found by arithmetic, without an index.
 import json
 import mmap
 import os
+import tokenize
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,15 +138,42 @@ def write_head(folder: Path, head: dict[str, Any]) -> None:
 
 
 def read_rows(folder: Path) -> tuple[dict[str, Any], Tags, npt.NDArray[np.void]]:
-    """A ledger that was kept: head, tags, rows (read only). Raises LedgerUnreadable."""
+    """A ledger that was kept: head, with the run's `name`, its `hubs` and what was `wrong`; tags; rows (read only).
+    Raises LedgerUnreadable."""
     try:
-        head: dict[str, Any] = json.loads((folder / _HEAD_FILE).read_text("utf-8"))
-        if head["format"] != _FORMAT or head["row_bytes"] != ROW.itemsize:
-            raise LedgerUnreadable(f"{folder}: the ledger is of another edition of tagfleet")
-        ids, first_counters = np.load(folder / _TAGS_FILE)
-        rows = np.memmap(folder / _ROWS_FILE, ROW, "r")
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        head = json.loads((folder / _HEAD_FILE).read_text("utf-8"))
+    except OSError as error:
+        if (folder / _ROWS_FILE).exists():
+            raise LedgerUnreadable(f"{folder}: the run there has not ended, or was killed") from None
         raise LedgerUnreadable(
-            f"{folder}: no ledger of a run is there ({error}); `tagfleet run NAME --folder {folder}` keeps one"
+            f"{folder}: no ledger of a run is there ({error.strerror}); `tagfleet run NAME --folder {folder}` keeps one"
         ) from None
-    return head, Tags(ids, first_counters), rows
+    except (ValueError, RecursionError):
+        head = None
+    if not isinstance(head, dict) or "format" not in head:
+        raise LedgerUnreadable(f"{folder / _HEAD_FILE} is damaged")
+    if head["format"] != _FORMAT or head.get("row_bytes") != ROW.itemsize:
+        raise LedgerUnreadable(f"{folder}: the ledger is of another edition of tagfleet")
+    if [type(head.get(key)) for key in ("name", "hubs", "wrong")] != [str, list, list]:
+        raise LedgerUnreadable(f"{folder / _HEAD_FILE} is damaged")
+    tags = read_numbers(folder / _TAGS_FILE, 2)
+    try:
+        rows = np.memmap(folder / _ROWS_FILE, ROW, "r")
+    except (OSError, ValueError) as error:
+        raise LedgerUnreadable(f"{folder / _ROWS_FILE} cannot be read: {error}") from None
+    if len(tags) != 2:
+        raise LedgerUnreadable(f"{folder / _TAGS_FILE} is damaged")
+    return head, Tags(tags[0], tags[1]), rows
+
+
+def read_numbers(path: Path, dimensions: int = 1) -> Ints:
+    """An array of integers beside the rows. Raises LedgerUnreadable."""
+    try:
+        found: Ints = np.load(path, mmap_mode="r")
+    except OSError as error:
+        raise LedgerUnreadable(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, EOFError, SyntaxError, tokenize.TokenError):  # whatever numpy says to a broken head
+        raise LedgerUnreadable(f"{path} is damaged") from None
+    if found.dtype != np.int64 or found.ndim != dimensions:
+        raise LedgerUnreadable(f"{path} is damaged")
+    return found

@@ -7,7 +7,7 @@ import numpy as np
 
 from tagfleet.ledger import classes
 from tagfleet.ledger.classes import CLASSES, MEANINGS, classify
-from tagfleet.ledger.rows import LedgerUnreadable, read_rows
+from tagfleet.ledger.rows import LedgerUnreadable, read_numbers, read_rows
 from tagfleet.ledger.values import NOT_KNOWN
 from tagwire.words import FIX_WORDS, MOTION_WORDS
 
@@ -28,13 +28,14 @@ def tell(folder: Path, tag_id: int, counter: int) -> dict[str, Any]:
     of real time since the run's start. Raises LedgerUnreadable, NoSuchSample."""
     head, tags, rows = read_rows(folder)
     place, sequence = tags.places(np.array([tag_id]), np.array([counter]))
-    if place[0] < 0:
+    column = np.flatnonzero(tags.ids == tag_id)
+    if not len(column):
         first, last = (int(tags.ids[0]), int(tags.ids[-1])) if len(tags.ids) else (0, 0)
         raise NoSuchSample(f"no tag {tag_id} was in this run; it had {len(tags.ids):,}, from {first} to {last}")
-    number = int(sequence[0]) * len(tags.ids) + int(place[0])
-    if number >= len(rows) or not rows[number]["state"]:
-        made = np.flatnonzero(rows["state"][int(place[0]) :: len(tags.ids)] & classes.MADE)
-        first_counter = int(tags.first_counters[place[0]])
+    number = int(sequence[0]) * len(tags.ids) + int(column[0])
+    if place[0] < 0 or number >= len(rows) or not rows[number]["state"]:
+        made = np.flatnonzero(rows["state"][int(column[0]) :: len(tags.ids)] & classes.MADE)
+        first_counter = int(tags.first_counters[column[0]])
         span = f"{first_counter + int(made[0])} to {first_counter + int(made[-1])}" if len(made) else "none"
         raise NoSuchSample(f"tag {tag_id} made no sample {counter}; it made {span}")
     row = rows[number]
@@ -54,6 +55,7 @@ def tell(folder: Path, tag_id: int, counter: int) -> dict[str, Any]:
         "counter": counter,
         "class": name,
         "meaning": MEANINGS.get(name, "no tag made it"),
+        "differs": _differs(head, tag_id, counter),
         "made_s": int(row["made_ms"]) / 1000,
         "advertised": bool(state & classes.ADVERTISED),
         "heard_by": [_hub(hubs, hub) for hub in heard_by],
@@ -72,7 +74,7 @@ def lines(story: dict[str, Any]) -> list[str]:
     said = ", ".join(f"{name} {value}" for name, value in reading.items() if value is not None)
     found = [
         f"tag {story['tag']} counter {story['counter']} in {story['run']}: {story['class'].upper()}",
-        f"  {story['meaning']}",
+        f"  {story['meaning']}" + (f": {story['differs']}" if story["differs"] else ""),
         "",
         f"  made          {story['made_s']:12.3f} s of the run's own time: {said}",
         "  advertised" if story["advertised"] else "  never advertised: the battery ended",
@@ -96,12 +98,15 @@ def lines(story: dict[str, Any]) -> list[str]:
     return found
 
 
+def _differs(head: dict[str, Any], tag_id: int, counter: int) -> str | None:
+    """What was wrong with it, where it is one of the examples that a run keeps."""
+    mark = f"tag {tag_id} counter {counter}: "
+    return next((str(said).removeprefix(mark) for said in head["wrong"] if str(said).startswith(mark)), None)
+
+
 def _others(path: Path, row: int) -> list[int]:
     """Hubs beyond the first, from a sorted array of row << 16 | hub."""
-    try:
-        pairs = np.load(path, mmap_mode="r")
-    except OSError:
-        return []
+    pairs = read_numbers(path)
     first, last = np.searchsorted(pairs, [row << 16, (row + 1) << 16])
     return [int(pair) & 0xFFFF for pair in pairs[first:last]]
 
