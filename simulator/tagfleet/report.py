@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from tagfleet.ledger import bucket_ms
 from tagfleet.ledger.classes import CLASSES, LOST, MEANINGS
-from tagfleet.result import Result
+from tagfleet.result import INTERRUPTED, Result
 from tagfleet.scenario.quantities import duration_text
 
 
@@ -64,6 +64,8 @@ def json_line(result: Result) -> str:
 
 def verdict(result: Result) -> str:
     """One word, and why."""
+    if result.exit_code == INTERRUPTED:
+        return "INTERRUPTED before it had started"
     if result.failure:
         return f"BROKEN: {result.failure}"
     if result.void:

@@ -9,8 +9,9 @@ from tagfleet.scenario import Scenario
 from tagfleet.scenario.quantities import duration_text
 from tagfleet.slo import Check
 
-OK, MISSED, VOID, BROKEN = 0, 1, 3, 4
-"""Exit codes: everything held; an objective missed; the generator fell behind; a part could not be started or ended."""
+OK, MISSED, VOID, BROKEN, INTERRUPTED = 0, 1, 3, 4, 130
+"""Exit codes: everything held; an objective missed; the generator fell behind; a part could not be started or ended;
+somebody ended it before it had started."""
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Result:
     @property
     def exit_code(self) -> int:
         """For a script."""
+        if self.stopped and not self.figures.elapsed_s:
+            return INTERRUPTED
         if self.failure:
             return BROKEN
         if self.void:

@@ -142,7 +142,7 @@ def test_demo_ended_while_it_starts_leaves_nothing_behind(runs: Any) -> None:
     run.process.send_signal(signal.SIGTERM)
     code, out, _ = run.finish()
     assert json.loads(out)["lost"] == 0  # --json: nothing else on stdout
-    assert code in (0, 1)  # it may have delivered something already
+    assert code in (130, 0, 1)  # it may have started, and delivered something already
     assert run.processes() == []
 
 

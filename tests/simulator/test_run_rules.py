@@ -18,7 +18,7 @@ from tagfleet.fleet.skew import Skew, SkewEstimate
 from tagfleet.ledger import CLASSES, Account, Duplicates, Histogram, Verdict
 from tagfleet.pace import Pace
 from tagfleet.report import as_dict, junit, text, verdict
-from tagfleet.result import BROKEN, MISSED, OK, VOID, Result, judge_schedule
+from tagfleet.result import BROKEN, INTERRUPTED, MISSED, OK, VOID, Result, judge_schedule
 from tagfleet.run_screen import line, screen
 from tagfleet.scenario.library import parse
 from tagfleet.scenario.model import SloSection
@@ -75,6 +75,10 @@ def test_generator_that_was_late_voids_and_hubs_that_were_slow_miss() -> None:
     broken = result()
     broken.failure = "the broker is gone"
     assert broken.exit_code == BROKEN
+    broken.stopped = True
+    assert broken.exit_code == BROKEN  # it had started
+    broken.figures.elapsed_s = 0.0
+    assert (broken.exit_code, verdict(broken)) == (INTERRUPTED, "INTERRUPTED before it had started")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tagfleet.commands.scenarios import fail
 from tagfleet.demo_screen import line, screen
 from tagfleet.demo_summary import json_line, text
 from tagfleet.output import tell
-from tagfleet.result import OK
+from tagfleet.result import INTERRUPTED, OK
 from tagfleet.run_folder import FolderUnusable, run_folder
 from tagfleet.runner import Run
 from tagfleet.scenario import ScenarioError, find, read
@@ -80,4 +80,4 @@ def demo(
         tell(json_line(result), sys.stdout)
     except FolderUnusable as error:
         fail(str(error))
-    raise typer.Exit(0 if result.exit_code == OK else 1)
+    raise typer.Exit(result.exit_code if result.exit_code in (OK, INTERRUPTED) else 1)

@@ -28,8 +28,6 @@ from tagfleet.scenario.library import line_of_key
 from tagfleet.scenario.shards import shard
 from tagfleet.view import view_for
 
-INTERRUPTED = 130
-
 
 def run(
     scenario: Annotated[str, typer.Argument(metavar="NAME", help="A built-in scenario, or a file: my.toml.")],
@@ -116,7 +114,7 @@ def run(
             junit_path.write_text(junit(result), "utf-8")
         except OSError as error:
             fail(f"{junit_path} cannot be written: {error.strerror}")
-    raise typer.Exit(INTERRUPTED if result.stopped and not result.figures.elapsed_s else result.exit_code)
+    raise typer.Exit(result.exit_code)
 
 
 @contextlib.contextmanager
