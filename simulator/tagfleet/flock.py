@@ -231,7 +231,7 @@ class Flock:
         if self._alarms is not None:
             kinds = np.where(reasons == NO_ALARM, KIND_SAMPLE, KIND_ALARM)
             codes, cells = _with_reasons(codes, reasons)
-            readings = _in_cells(readings, cells, reasons != NO_ALARM)
+            readings = in_cells(readings, cells, reasons != NO_ALARM)
         counters = self._first_counters[tags] + sequences
         hints = 0 if self.journals is None else self.journals.hints(tags, sequences)
         # As they were made, tag after tag: in order of time each cipher would come out of cold memory.
@@ -294,7 +294,7 @@ def _with_reasons(codes: CodeColumns, reasons: Ints) -> tuple[CodeColumns, Readi
     return mixed, from_codes(mixed, alarms)
 
 
-def _in_cells(
+def in_cells(
     readings: ReadingColumns, said: ReadingColumns, alarms: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 ) -> ReadingColumns:
     """What a delivered value is to be held against: of an alarm the middle of its cell, as no more of it is sent."""

@@ -281,6 +281,8 @@ class Run:
         self._note(text)
         view.say(text)
         await self._outages.act(action, self._traffic.off, self._start_us)
+        if action.skew_us:
+            self._cast.ledger.clocks_are_wrong(action.hubs)
         self._pace.blocked(time.monotonic() - started_s)
 
     def _watch_recovery(self, now_s: float) -> None:

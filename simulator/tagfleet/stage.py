@@ -54,7 +54,8 @@ def twins_of(scenario: Scenario, interpreter: str | None) -> list[Provision]:
     """Provisions of the twins, none where there is no interpreter."""
     if not scenario.tags.twins or interpreter_available(interpreter) is None:
         return []
-    return twin_provisions(scenario.run.seed, FIRST_TWIN_ID, scenario.tags.twins, round(scenario.tags.interval))
+    tags = scenario.tags
+    return twin_provisions(scenario.run.seed, FIRST_TWIN_ID, tags.twins, round(tags.interval), tags.settings)
 
 
 def build(

@@ -1,15 +1,27 @@
 """Twins in a run: who they are, and what they tell the ledger. Pure."""
 
 import contextlib
+from collections.abc import Mapping
 
 import numpy as np
 
+from tagfleet.flock import in_cells
 from tagfleet.identity import make_provisions
 from tagfleet.ledger import Ledger
 from tagfleet.oracle import NonceOracle
 from tagfleet.twin.counters import UnknownSeal, is_service, sealed_under
 from tagwire.beacon import HINT_BACKLOG, HINT_CONNECTABLE, HINT_PRIVATE, parse_header
-from tagwire.bulk import NOT_AVAILABLE, ReadingColumns, open_beacons, pack_bodies, seal_beacons, unpack_bodies
+from tagwire.bulk import (
+    NOT_AVAILABLE,
+    ReadingColumns,
+    from_codes,
+    open_beacons,
+    pack_bodies,
+    seal_beacons,
+    to_codes,
+    unpack_bodies,
+    with_reasons,
+)
 from tagwire.counter import make_counter
 from tagwire.fields import Reading
 from tagwire.keys import beacon_key
@@ -19,10 +31,12 @@ from tagwire.seal import aes128
 _UNEQUAL_MAX = 5
 
 
-def twin_provisions(seed: int, first_tag_id: int, twins: int, interval_s: int) -> list[Provision]:
-    """Provisions of twins with a sample each `interval_s`, and no wait for a person at the console."""
-    settings: dict[str, int | bool | str] = {"interval_s": interval_s, "repl_window_s": 0}
-    return make_provisions(seed, first_tag_id, twins, settings=settings)
+def twin_provisions(
+    seed: int, first_tag_id: int, twins: int, interval_s: int, settings: Mapping[str, int | bool | str] | None = None
+) -> list[Provision]:
+    """Provisions of twins with a sample each `interval_s`, no wait for a person at a console, and further settings."""
+    own: dict[str, int | bool | str] = {"interval_s": interval_s, "repl_window_s": 0}
+    return make_provisions(seed, first_tag_id, twins, settings=own | dict(settings or {}))
 
 
 class TwinWatch:
@@ -37,11 +51,16 @@ class TwinWatch:
         self.unequal: list[str] = []
         """Frames that the flock's arithmetic would have written with other bytes."""
 
-    def made(self, tag_id: int, counter: int, truth: Reading, t_us: int) -> None:
+    def made(self, tag_id: int, counter: int, truth: Reading, t_us: int, alarm: bool = False) -> None:
         """A sample's first beacon goes on the air."""
         row = np.array([[NOT_AVAILABLE if value is None else value for value in truth]], np.int64)
+        readings = ReadingColumns(*row.T)
+        if alarm:
+            everywhere = np.ones(1, bool)
+            codes = with_reasons(to_codes(readings), np.zeros(1, np.int64))
+            readings = in_cells(readings, from_codes(codes, everywhere), everywhere)
         self._last[tag_id] = counter
-        self._ledger.made(np.array([tag_id]), np.array([counter]), ReadingColumns(*row.T), np.array([t_us]))
+        self._ledger.made(np.array([tag_id]), np.array([counter]), readings, np.array([t_us]))
 
     def advertised(self, tag_id: int, frame: bytes, t_us: int) -> None:
         """A burst of a sample begins. Raises NonceReuse, and UnknownSeal for a frame of another key."""

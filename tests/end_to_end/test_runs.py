@@ -154,6 +154,7 @@ def test_faults_that_overlap_are_each_there_to_their_end(tmp_path: Path, mosquit
             {"kind": "dead_zone", "hubs": 1, "at": "1 s", "lasts": "4 s"},
             {"kind": "hub_reboot", "hubs": 1, "at": "3 s", "lasts": "4 s"},  # the dead zone ends meanwhile
             {"kind": "hub_reboot", "hubs": "1-2", "at": "4 s", "lasts": "1 s"},
+            {"kind": "clock_error", "hubs": 1, "at": "2 s", "lasts": "3500 ms", "step": "1 h"},  # right when it is back
             {"kind": "dead_zone", "hubs": 2, "at": "4500 ms", "lasts": "3 s"},  # and begins meanwhile
             {"kind": "broker_outage", "at": "0 s", "lasts": "2 s"},
             {"kind": "broker_outage", "how": "kill", "at": "1 s", "lasts": "2 s"},

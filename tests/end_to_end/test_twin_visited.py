@@ -33,7 +33,7 @@ def test_hub_fetches_from_a_twin_what_it_did_not_hear(tmp_path: Path, free_port:
     broker_port = free_port()
 
     async def live() -> None:
-        def on_made(_tag_id: int, counter: int, truth: Reading, _t_us: int) -> None:
+        def on_made(_tag_id: int, counter: int, truth: Reading, _t_us: int, _alarm: bool) -> None:
             made[counter] = truth
 
         async with embedded_broker(broker_port), TwinFleet([spec], tmp_path, on_made=on_made) as fleet:

@@ -136,6 +136,19 @@ def test_battery_that_ends_before_the_burst_is_no_radio_loss() -> None:
     assert ledger.account().verdict.counts["battery"] == 1
 
 
+@pytest.mark.parametrize(
+    ("misled", "quality", "name"), [(True, 1, "mistimed"), (True, 3, "wrong"), (False, 1, "wrong")]
+)
+def test_hub_whose_clock_was_wrong_may_withdraw_a_time(misled: bool, quality: int, name: str) -> None:
+    ledger = ledger_with()
+    if misled:
+        ledger.clocks_are_wrong([0])
+    told = over_the_wire(READING)
+    told = told._replace(time_s=told.time_s + 4096, time_quality=ids(quality))
+    ledger.arrived(ids(7), ids(100), told, MADE_US + 50_000)
+    assert ledger.account().verdict.counts[name] == 1
+
+
 def test_sample_that_comes_with_the_history_is_recovered() -> None:
     ledger = ledger_with(reported=False)
     ledger.arrived(ids(7), ids(100), over_the_wire(READING), MADE_US + 5, backlog=True)

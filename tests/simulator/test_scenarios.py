@@ -104,6 +104,11 @@ def test_good_scenario_has_its_values(tmp_path: Path) -> None:
         (12, '[air]\nscan_window = "1 s"', "mine.toml:13: air.scan_window: is longer than scan_interval"),
         (8, "history = true", 'mine.toml:8: tags.history: needs target = "taghub" or "air"'),
         (8, "settings = { humidity_hi = 5 }", "mine.toml:8: tags.settings: humidity_hi: a flock tag knows private_ids"),
+        (
+            8,
+            "twins = 1\nsettings = { private_ids = true }",
+            "mine.toml:8: tags.twins: cannot be followed under names that change",
+        ),
         (8, "settings = { private_ids = true }", "mine.toml:8: tags.settings: private_ids needs target"),
         (
             8,

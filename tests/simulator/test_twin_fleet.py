@@ -36,7 +36,7 @@ def test_gateways_hear_every_sample_of_every_twin_over_hci(tmp_path: Path) -> No
     made: dict[tuple[int, int], Reading] = {}
     sent: dict[tuple[int, int], bytes] = {}
 
-    def on_made(tag_id: int, counter: int, truth: Reading, t_us: int) -> None:
+    def on_made(tag_id: int, counter: int, truth: Reading, t_us: int, _alarm: bool) -> None:
         assert abs(t_us / 1e6 - time.time()) < 5
         made[tag_id, counter] = truth
 

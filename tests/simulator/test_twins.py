@@ -1,12 +1,15 @@
 """What twins do reaches the oracle and the ledger, whatever the gateway says of it."""
 
+import numpy as np
 import pytest
 
 from tagfleet.ledger import Ledger
 from tagfleet.oracle import NonceOracle, NonceReuse
 from tagfleet.twin.counters import UnknownSeal, sealed_under
 from tagfleet.twins import TwinWatch, twin_provisions
+from tagwire import alarm, fields
 from tagwire.beacon import seal_beacon
+from tagwire.bulk import ReadingColumns
 from tagwire.counter import make_counter
 from tagwire.fields import Reading
 from tagwire.keys import beacon_key
@@ -18,6 +21,11 @@ READING = Reading(None, None, 20_000, 50_000, 3_700, 0, 0, None, 0)
 [PROVISION] = twin_provisions(seed=1, first_tag_id=TAG_ID, twins=1, interval_s=5)
 ENCRYPT = aes128(beacon_key(PROVISION.root_key, PROVISION.generation))
 FIRST = make_counter(PROVISION.generation, 0)
+
+
+def test_twins_have_the_settings_of_the_scenario() -> None:
+    [twin] = twin_provisions(1, TAG_ID, 1, 5, {"temperature_high_mc": 8_000})
+    assert twin.settings == PROVISION.settings | {"temperature_high_mc": 8_000}
 
 
 def frame(counter: int, body: bytes = bytes(11)) -> bytes:
@@ -32,6 +40,17 @@ def watch_after(*counters: int) -> tuple[TwinWatch, Ledger]:
         watch.made(TAG_ID, counter, READING, NOW_US)
         watch.advertised(TAG_ID, frame(counter, bytes([counter & 0xFF]) * 11), NOW_US)
     return watch, ledger
+
+
+@pytest.mark.parametrize("is_alarm", [True, False])
+def test_alarm_of_a_twin_is_held_against_what_an_alarm_has_room_for(is_alarm: bool) -> None:
+    truth = Reading(379_677_427, 220_035_790, 20_000, 50_000, 3_700, 1, 0, NOW_US // 1_000_000, fields.TIME_GNSS)
+    ledger = Ledger.for_tags([TAG_ID], NOW_US)
+    TwinWatch([PROVISION], ledger, NonceOracle()).made(TAG_ID, FIRST, truth, NOW_US, is_alarm)
+    told = alarm.alarm_reading(alarm.alarm_codes(truth, alarm.REASON_TEMPERATURE_HIGH))
+    columns = ReadingColumns(*(np.array([value]) for value in told))._replace(time_s=np.array([NOW_US // 1_000_000]))
+    ledger.arrived(np.array([TAG_ID]), np.array([FIRST]), columns, NOW_US + 1_000)
+    assert ledger.account().verdict.counts["delivered" if is_alarm else "wrong"] == 1
 
 
 @pytest.mark.parametrize("again", range(4))

@@ -68,7 +68,7 @@ class Bench:
             interpreter(),
             time.time,
             self.supply,
-            lambda tag_id, counter, truth, t_us: self.made.append((counter, truth)),
+            lambda tag_id, counter, truth, t_us, alarm: self.made.append((counter, truth)),
             lambda tag_id, frame, t_us: self.advertised.append(frame),
         )
         self._cause = PWRON_RESET

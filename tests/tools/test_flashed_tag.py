@@ -63,7 +63,7 @@ def test_board_flashed_from_a_bundle_boots_and_is_heard(tmp_path: Path) -> None:
         done = asyncio.Event()
         made: list[tuple[int, Reading]] = []
 
-        def on_made(tag_id: int, counter: int, truth: Reading, t_us: int) -> None:
+        def on_made(tag_id: int, counter: int, truth: Reading, t_us: int, _alarm: bool) -> None:
             made.append((counter, truth))
 
         def on_advertised(tag_id: int, frame: bytes, t_us: int) -> None:

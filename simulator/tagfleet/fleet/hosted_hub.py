@@ -93,6 +93,7 @@ class HostedHub:
             limits = Limits(spool.max_mb * 1_000_000, spool.max_age_h * 3600, spool.when_full)
             store = Store(spool.path, spool.durability, limits)
         loaded = store.open()
+        self.clock.follow()  # it was set while nobody was there to see that
         # As `taghub run`: above every number that an earlier life has used.
         first_sequence = max(loaded.next_sequence, time.time_ns() // 1_000_000)
         self._trace = self._log.of_hub(self.number)

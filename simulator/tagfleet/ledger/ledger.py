@@ -22,6 +22,7 @@ from tagfleet.ledger.rows import Rows, Tags, write_head
 from tagfleet.ledger.values import narrowed
 from tagfleet.world.noise import Ints
 from tagwire.bulk import ReadingColumns
+from tagwire.fields import TIME_ESTIMATED
 from tagwire.trace import ACCEPTED, ACKNOWLEDGED, HEARD, SPOOLED
 
 _EARLY_MAX = 10_000
@@ -76,6 +77,7 @@ class Ledger:
         self._reporters = FurtherHubs()
         self._senders = Senders()
         self._strangers: set[tuple[int, int]] = set()
+        self._misled: set[int] = set()  # hubs whose clock was wrong at some time
 
     @property
     def tags(self) -> Tags:
@@ -91,6 +93,10 @@ class Ledger:
     def begin(self, start_real_us: int) -> None:
         """The run begins now, and nothing has happened before."""
         self._start_real_us = start_real_us
+
+    def clocks_are_wrong(self, hubs: Iterable[int]) -> None:
+        """From now on these may withdraw times: after a restart a hub does not trust what it has stamped before."""
+        self._misled |= set(hubs)
 
     @property
     def duplicates(self) -> Duplicates:
@@ -227,6 +233,8 @@ class Ledger:
             index = index[known]
         if not len(index):
             return
+        if hub in self._misled and (np.asarray(readings.time_quality) <= TIME_ESTIMATED).all():
+            certain_clock = False  # each of its samples says so itself
         rows = self._rows.array
         first = np.zeros(len(index), bool)  # the others came before, or are in this batch twice
         first[_stamp(rows["arrived"], index, self._real(np.full(len(index), t_us)))] = True

@@ -232,6 +232,8 @@ class SloSection(Section):
     redelivered: Limit | None = Field(None, description="duplicates because a batch was delivered twice")
     other_hub: Limit | None = Field(None, description="duplicates because another hub heard and delivered them too")
     radio: Limit | None = Field(None, description="advertised, and no hub's radio reported them")
+    mistimed: Limit | None = Field(None, description="delivered, with a time that is wrong and says so")
+    cloned: Limit | None = Field(None, description="a clone's values in their place; `wrong` has them, too")
     battery: Limit | None = None
     hub_off: Limit | None = None
     refused: Limit | None = None
@@ -293,6 +295,8 @@ class Scenario(Section):
         if self.tags.twins and (target != "taghub" or self.run.time != 1.0):
             text = 'twins need target = "taghub", whose radio is real, and time = "real": firmware keeps its own time'
             found.append((("tags", "twins"), text))
+        if self.tags.twins and self.tags.settings.get(PRIVATE_IDS):
+            found.append((("tags", "twins"), f"cannot be followed under names that change ({PRIVATE_IDS})"))
         for name, value in self.tags.settings.items():
             if text := problem(name, value):
                 found.append((("tags", "settings"), text))

@@ -16,13 +16,13 @@ from tagfleet.twin.process import TwinProcess
 from tagfleet.twin.radio import HciServer, Link
 from tagfleet.twin.spec import TwinSpec
 from tagfleet.twin.virtual_board import Advertising, VirtualBoard
-from tagwire.beacon import manufacturer_data
+from tagwire.beacon import KIND_ALARM, manufacturer_data, parse_header
 from tagwire.counter import make_counter
 from tagwire.fields import Reading
 from tagwire.keys import beacon_key, id_key
 from tagwire.seal import aes128
 
-OnMade = Callable[[int, int, Reading, int], None]
+OnMade = Callable[[int, int, Reading, int, bool], None]
 OnAdvertised = Callable[[int, bytes, int], None]
 OnReported = Callable[[int, bytes, int], None]
 
@@ -90,7 +90,8 @@ class Twin:
         if frame is not None:
             if advertising.reading is not None and not is_service(frame):
                 self._last_counter = self._counter_of(frame)
-                self._on_made(self.tag_id, self._last_counter, advertising.reading, now_us)
+                alarm = parse_header(frame).kind == KIND_ALARM
+                self._on_made(self.tag_id, self._last_counter, advertising.reading, now_us, alarm)
             self._on_advertised(self.tag_id, frame, now_us)
         self._peripheral.start_advertising(advertising.adv_data, advertising.interval_ms, advertising.connectable)
 
@@ -102,11 +103,11 @@ class TwinFleet:
     `interpreter_available`. clock: Unix seconds, the world's and the twins' time; it must run at real speed.
     supplies: a power supply per tag id, where power shall fail.
 
-    on_made(tag_id, counter, truth, t_us): once per sample, as its first beacon goes on the air; truth is what the buses
-    delivered for it, t_us Unix microseconds. A wake that read its sensors and never advertised made no sample: its
-    counter, if it took one, is a gap. on_advertised(tag_id, frame, t_us): at the start of each burst, repeats
-    included. on_reported(tag_id, frame, t_us): a gateway's controller has reported a frame, whatever the gateway makes
-    of it; for each event of a burst and each gateway that scans.
+    on_made(tag_id, counter, truth, t_us, alarm): once per sample, as its first beacon goes on the air; truth is what
+    the buses delivered for it, t_us Unix microseconds, alarm whether it is one. A wake that read its sensors and never
+    advertised made no sample: its counter, if it took one, is a gap. on_advertised(tag_id, frame, t_us): at the start
+    of each burst, repeats included. on_reported(tag_id, frame, t_us): a gateway's controller has reported a frame,
+    whatever the gateway makes of it; for each event of a burst and each gateway that scans.
 
     A twin that seals under a wrong key ends the fleet with UnknownSeal.
 
@@ -121,7 +122,7 @@ class TwinFleet:
         folder: Path,
         interpreter: str | None = None,
         clock: Callable[[], float] = time.time,
-        on_made: OnMade = lambda tag_id, counter, truth, t_us: None,
+        on_made: OnMade = lambda tag_id, counter, truth, t_us, alarm: None,
         on_advertised: OnAdvertised = lambda tag_id, frame, t_us: None,
         on_reported: OnReported = lambda tag_id, frame, t_us: None,
         supplies: dict[int, PowerSupply] | None = None,
