@@ -115,6 +115,7 @@ def test_report_says_every_class_and_is_json_and_junit() -> None:
     suite = ElementTree.fromstring(junit(one))[0]
     failed = [case.get("name") for case in suite.findall("testcase") if case.find("failure") is not None]
     assert (suite.get("failures"), failed) == ("1", ["lost"])
+    assert [failure.get("type") for failure in suite.iter("failure")] == ["objective"]
     one.void = "late"
     assert ElementTree.fromstring(junit(one))[0].get("errors") == "1"
     one.failure = 'a log said "\x1b[31m<&>\x07\ud800"'

@@ -125,6 +125,8 @@ def test_good_scenario_has_its_values(tmp_path: Path) -> None:
         (1, 'title = "a\\u0007b"', "mine.toml:1: title: has to be one line of printable characters"),
         (4, 'duration = "9999 d"', "mine.toml:4: run.duration: more than 3660 d is too long"),
         (4, f'duration = "{"9" * 400} s"', "mine.toml:4: run.duration: more than 3660 d is too long"),
+        (11, 'count = 4\nbatch_age = "2 h"', "mine.toml:12: hubs.batch_age: has to be within 50 ms and 1 h"),
+        (11, 'count = 4\nbatch_age = "1 ms"', "mine.toml:12: hubs.batch_age: has to be within 50 ms and 1 h"),
         (4, 'duration = "400 d"', "mine.toml:4: run.duration: is too long; at most 366 d"),
         (4, 'duration = "1 min"\nstart = 1960-01-01', "mine.toml:5: run.start: has to be within the years 1990"),
         (8, 'interval = "0.000001 ms"', "mine.toml:8: tags.interval: a tag would make 63,157,894,738 samples"),

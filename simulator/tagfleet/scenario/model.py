@@ -31,6 +31,7 @@ from tagwire.batch import SAFE_SAMPLES
 TWINS_MAX = 20
 TAGHUBS_MAX = 50  # each is a process of some 60 MB
 RUN_D_MAX = 366
+BATCH_AGES_S = 0.05, 3_600  # what a hub's settings take
 SAMPLES_PER_TAG_MAX = 1 << 24  # a counter's sequence
 YEARS = range(1990, 2095)  # times are 32 bits from 1970 on, and a hub's clock may be ten years wrong
 HCI_TAGS_MAX = 100  # bumble's virtual link carries about so many in one process
@@ -333,6 +334,8 @@ class Scenario(Section):
         if self.samples_per_tag > SAMPLES_PER_TAG_MAX:
             text = f"a tag would make {self.samples_per_tag:,} samples; its counter has {SAMPLES_PER_TAG_MAX:,} numbers"
             found.append((("tags", "interval"), text))
+        if not BATCH_AGES_S[0] <= self.hubs.batch_age <= BATCH_AGES_S[1]:
+            found.append((("hubs", "batch_age"), "has to be within 50 ms and 1 h, as for any hub"))
         if self.run.drain > 600:
             found.append((("run", "drain"), f"{duration_text(self.run.drain)} is too long; at most 10 min"))
         return found + self._fault_problems()
