@@ -1,7 +1,7 @@
 """The batch's plain reading after SPEC.md and the fast one agree: on the vectors, and on whatever the encoder makes."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vector_files import load
 
@@ -54,7 +54,6 @@ def hub_batches(draw: st.DrawFn) -> batch.Batch:
 
 
 @given(hub_batches())
-@settings(max_examples=60)
 def test_what_the_encoder_makes_reads_alike(value: batch.Batch) -> None:
     payload = batch.encode_batch(value)
     fast = batch.decode_batch(payload).columns
