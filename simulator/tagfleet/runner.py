@@ -395,6 +395,7 @@ class Run:
                 self._outages.recovery_s,
                 hub_cpu,
                 self._subscriber.dropped,
+                stopped,
             )
         )
         result.failure, result.stopped, result.log = failure, stopped, self._log

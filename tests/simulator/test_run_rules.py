@@ -103,6 +103,8 @@ def test_loss_is_missed_where_nothing_else_is_said() -> None:
     for name in ("broker", "vanished", "refused", "uncommitted", "hub_off", "dropped"):
         found = checks(SloSection.model_validate({}), measured(**{name: 1}))
         assert [check.name for check in found if not check.good] == ["lost"]
+    found = checks(SloSection.model_validate({}), measured(waiting=1))  # a broker that has frozen takes nothing
+    assert [check.name for check in found if not check.good] == ["waiting"]
 
 
 def test_report_says_every_class_and_is_json_and_junit() -> None:

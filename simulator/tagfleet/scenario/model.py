@@ -242,7 +242,9 @@ class SloSection(Section):
     dropped: Limit | None = None
     vanished: Limit | None = None
     broker: Limit | None = None
-    waiting: Limit | None = Field(None, description="still in hubs' spools at the end")
+    waiting: Limit | None = Field(
+        Amount(0.0, False), description="still in hubs' spools at the end; no default where a person ended the run"
+    )
     latency_p50: Span | None = Field(None, description="radio report to consumer, real time")
     latency_p99: Span | None = None
     latency_p999: Span | None = None
