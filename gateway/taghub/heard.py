@@ -79,7 +79,7 @@ class HeardRun(Sequence[Heard]):
     def __getitem__(self, index: slice) -> Sequence[Heard]: ...
     def __getitem__(self, index: int | slice) -> Heard | Sequence[Heard]:
         if isinstance(index, slice):
-            return self.only(np.arange(len(self))[index])
+            return HeardRun(self.t_us[index], self.rssi_dbm[index], self.frames[index], self.addresses[index])
         frame, address = self.frames[index].tobytes(), self.addresses[index].tobytes()
         return Heard(int(self.t_us[index]), int(self.rssi_dbm[index]), frame, address)
 
