@@ -15,6 +15,7 @@ from pathlib import Path
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from taghub.mqtt_client import end_thread
 from tagwire.keyring import KeyringEntry, write_keyring
 
 TIMEOUT_S = 180.0
@@ -73,7 +74,7 @@ class Rig:
         finally:
             link.close()
             consumer.disconnect()
-            consumer.loop_stop()
+            end_thread(consumer)
             broker.terminate()
             broker.wait()
 

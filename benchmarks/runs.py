@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.figure import Figure
 from benchmarks.gateway_rig import mosquitto_path
+from taghub.mqtt_client import end_thread
 
 FAST = """\
 title = "as fast as it can"
@@ -160,7 +161,7 @@ class _Broker:
 
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
-        self._client.loop_stop()
+        end_thread(self._client)
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -197,7 +198,7 @@ def _one_client_per_tag(mosquitto: str) -> float:
         publisher.join()
         for client in clients:
             client.disconnect()
-            client.loop_stop()
+            end_thread(client)
     return rate
 
 

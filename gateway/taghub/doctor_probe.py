@@ -29,6 +29,7 @@ from taghub.doctor import (
 )
 from taghub.embedded_broker import HOST
 from taghub.errors import EXIT_BROKER, EXIT_PORT, EXIT_RADIO, EXIT_SPOOL, KeyringError, RadioError
+from taghub.mqtt_client import end_thread
 from taghub.radio import make_radio
 from taghub.radio.base import COUNT_FOREIGN, COUNT_REPORTS
 from taghub.run import read_keyring
@@ -182,7 +183,7 @@ def _broker(settings: MqttSettings, client_id: str) -> Finding:
     client.loop_start()
     answered.wait(BROKER_TIMEOUT_S)
     client.disconnect()
-    client.loop_stop()
+    end_thread(client)
     if not reasons:
         advice = "is there an MQTT broker at this port? TLS, and no TLS, are different ports"
         return Finding("broker", FAILURE, f"{place}: no answer to CONNECT", advice, EXIT_BROKER)

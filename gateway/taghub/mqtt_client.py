@@ -1,5 +1,6 @@
 """paho's client, with what it lacks: topic aliases, and a word when its thread dies. Runs in paho's thread and ours."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from copy import copy
@@ -27,6 +28,13 @@ class _Bounded(bytearray):
             _logger.warning("the broker sends a packet of over %d bytes: the rest of it is dropped", KEPT_BYTES)
         super().__iadd__(data[:room])
         return self
+
+
+def end_thread(client: Client) -> None:
+    """`client.loop_stop()`. After a `disconnect` paho's thread ends by itself and is forgotten, maybe between that
+    method's look at it and its join, which then fails (paho 2.1)."""
+    with contextlib.suppress(AttributeError):
+        client.loop_stop()
 
 
 class MqttClient(Client):

@@ -29,7 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from taghub.backoff import Backoff
 from taghub.closed_batch import LANE_ALARM, LANE_BACKLOG, LANE_EVENT, LANE_REPLY, ClosedBatch
 from taghub.errors import SettingsError
-from taghub.mqtt_client import KEPT_BYTES, MqttClient
+from taghub.mqtt_client import KEPT_BYTES, MqttClient, end_thread
 from taghub.refusals import end_of_connection
 from taghub.settings import MQTT_TEXT_BYTES_MAX, MqttSettings
 from taghub.tls import tls_context, with_advice
@@ -175,7 +175,7 @@ class Uplink:
         self._stopped = True
         self._connected = False  # the end of the connection is no news
         self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+        await asyncio.to_thread(end_thread, self._client)
         await asyncio.gather(*self._old)
 
     def publish(self, batch: ClosedBatch) -> None:
@@ -389,7 +389,7 @@ def configure_access(client: Client, settings: MqttSettings) -> None:
 
 def _end_client(client: Client) -> None:
     client.disconnect()
-    client.loop_stop()
+    end_thread(client)
 
 
 def _password(settings: MqttSettings) -> str | None:

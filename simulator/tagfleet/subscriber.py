@@ -14,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from taghub.mqtt_client import end_thread
 from taghub.settings import MqttSettings
 
 _SESSION_EXPIRY_S = 300
@@ -102,7 +103,7 @@ class Subscriber:
 
     async def __aexit__(self, *_: object) -> None:
         self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+        await asyncio.to_thread(end_thread, self._client)
 
     async def _wait(self, deadline_s: float, why: str) -> None:
         self._still_waiting()

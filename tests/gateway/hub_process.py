@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from waiting import wait_until
 
+from taghub.mqtt_client import end_thread
 from tagwire import trace
 from tagwire.air import encode_advertisement
 from tagwire.batch import Batch, Sample, decode_batch, samples
@@ -192,7 +193,7 @@ class Subscriber:
 
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
-        self._client.loop_stop()
+        end_thread(self._client)
 
     @property
     def samples(self) -> list[Sample]:

@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tags import Tag
 from waiting import wait_until
 
+from taghub.mqtt_client import end_thread
 from tagwire import trace
 from tagwire.keyring import hub_key_of
 
@@ -128,7 +129,7 @@ def test_documented_mosquitto_lets_pass_what_a_hub_and_a_platform_need(
             wait_until(lambda: heard >= {"samples", "status", "presence"}, "what the hub tells")
             wait_until(ordered, "an order arrives and is answered")
         finally:
-            platform.loop_stop()
+            end_thread(platform)
         assert hub.end() == 0
 
 

@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tag_journal import JournalTag, TagSession
 from waiting import wait_until
 
+from taghub.mqtt_client import end_thread
 from tagwire import air
 from tagwire.batch import samples
 
@@ -94,7 +95,7 @@ def test_courier_of_a_real_hub(tmp_path: Path, free_port: Callable[[], int]) -> 
             call_until(peer, lambda: bool(tag.commands), "the command")
             wait_until(lambda: bool(subscriber.replies), "its answer")
             wait_until(lambda: len(tag.settled) == 58, "settled")
-            orders.loop_stop()
+            end_thread(orders)
         reply = {"tag": 7, "number": 9, "status": "ok", "reply": base64.b64encode(b"sealed reply").decode()}
         assert subscriber.replies == [reply]
         wait_until(lambda: subscriber.statuses[-1]["courier"]["fetched"] == 56, "the status")

@@ -14,6 +14,7 @@ from waiting import until
 from taghub import embedded_broker as module
 from taghub.embedded_broker import HOST, embedded_broker
 from taghub.errors import PortError
+from taghub.mqtt_client import end_thread
 from tagwire.batch import MAX_BATCH_BYTES
 
 
@@ -23,7 +24,7 @@ def publish(port: int, payload: bytes) -> None:
     client.loop_start()
     client.publish("tags/v1/test/hub/other", payload, qos=1).wait_for_publish(60)
     client.disconnect()
-    client.loop_stop()
+    end_thread(client)
 
 
 def test_largest_batch_passes(free_port: Callable[[], int]) -> None:

@@ -1,12 +1,16 @@
 """Delays, caps, refusals, suspects, halves and link profiles: the pure rules around the uplink."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from taghub.backoff import FIRST_S, LONGEST_S, STABLE_S, Backoff
 from taghub.closed_batch import LANE_LIVE, ClosedBatch, sample_keys
+from taghub.mqtt_client import end_thread
 from taghub.pacing import BURST_BYTES, Pacer
 from taghub.refusals import PAUSE, POISON, RETRY, SPLIT, refusal
 from taghub.settings import load_settings
@@ -104,3 +108,23 @@ def test_profile_stands_for_what_the_file_does_not_say(tmp_path: Path) -> None:
     assert values("") == values('profile = "desk"') == (1.0, 10.0, 5, True)
     assert values('profile = "truck"') == (60.0, 3600.0, 60, False)
     assert values('profile = "metered"\nstatus_interval_s = 60', "keepalive_s = 30") == (300.0, 60.0, 30, False)
+
+
+def test_thread_that_forgets_itself_between_a_look_and_a_join_has_ended() -> None:
+    class Forgetful(Client):
+        """As paho's client is when its thread ends amid `loop_stop`."""
+
+        looks = 0
+
+        @property
+        def _thread(self) -> threading.Thread | None:
+            self.looks += 1
+            return threading.Thread() if self.looks <= 2 else None
+
+        @_thread.setter
+        def _thread(self, thread: threading.Thread | None) -> None:
+            pass
+
+    client = Forgetful(CallbackAPIVersion.VERSION2)
+    end_thread(client)
+    assert client.looks == 3

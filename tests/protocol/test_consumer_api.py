@@ -20,6 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from taghub.embedded_broker import HOST, embedded_broker
+from taghub.mqtt_client import end_thread
 from tagwire import batch, fields, json_lines
 from tagwire.batch import Sample
 from tagwire.consumer import Merger, Publish, decode_publish
@@ -139,7 +140,7 @@ def test_documented_program_stores_each_sample_once_and_what_came_while_it_was_a
             client.publish(f"tags/v1/depot/{hub}/samples", data, 1, properties=properties).wait_for_publish(5)
         client.publish("tags/v1/depot/hub-1/samples", b"garbage", 1).wait_for_publish(5)
         client.disconnect()
-        client.loop_stop()
+        end_thread(client)
 
     def stored() -> list[tuple[int, int, int, float]]:
         with closing(sqlite3.connect(database)) as connection:

@@ -13,6 +13,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from taghub.embedded_broker import embedded_broker
+from taghub.mqtt_client import end_thread
 from tagsmith import lifecycle, mailbox
 from tagsmith.carrier import parse_broker, parse_reply, to_message
 from tagsmith.command_line import main
@@ -249,7 +250,7 @@ def test_commands_go_to_a_hub_and_answers_come_back(
     assert [json.loads(line)["envelope"] for line in lines] == [row["envelope"] for row in made]
     where = ["--site", "depot", "--hub", "hub-1", "--broker", f"mqtt://127.0.0.1:{broker_port}", "--wait-s", "60"]
     sent = tagsmith("command", "send", *where)["commands"]
-    hub.loop_stop()
+    end_thread(hub)
     assert [(row["tag"], row["command"], row["outcome"]) for row in sent] == [
         (1000, "settings", "ok"),
         (1000, "revoke-hub", "ok"),

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import contextlib
 import json
 import queue
 import ssl
@@ -91,6 +92,12 @@ def exchange(
         raise BrokerError(f"The broker at {broker.host} took no message: {error}.", "the same command again") from None
     finally:
         connection.disconnect()
+        _end_thread(connection)
+
+
+def _end_thread(connection: "mqtt.Client") -> None:
+    """paho's thread may have ended by itself amid `loop_stop`, which then fails (paho 2.1)."""
+    with contextlib.suppress(AttributeError):
         connection.loop_stop()
 
 
@@ -124,12 +131,12 @@ def _connected(broker: Broker, topic: str, replies: "queue.Queue[bytes]") -> "mq
         connection.loop_start()
         said = answers.get(timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError, queue.Empty) as error:
-        connection.loop_stop()
+        _end_thread(connection)
         raise BrokerError(
             f"The broker at {broker.host}, port {broker.port}, does not answer: {error or 'no word of it'}.",
             "its address, its port, and whether it runs; `mqtts://` where it wants TLS",
         ) from None
     if said:
-        connection.loop_stop()
+        _end_thread(connection)
         raise BrokerError(f"The broker at {broker.host} refuses: {said}.", "--user and --password-file, or its rules")
     return connection
