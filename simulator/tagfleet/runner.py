@@ -200,7 +200,7 @@ class Run:
         moment_s, end_s = 0.0, scenario.run.duration
         while moment_s < end_s and not self._stops:
             next_s = min(actions[0].moment_s if actions else math.inf, end_s)
-            target_s = min(next_s, self._pace.due(time.monotonic()), moment_s + STEP_S_MAX, moment_s + step_s)
+            target_s = min(next_s, self._pace.due(time.monotonic()), moment_s + step_s)
             if not self._pace.free and target_s < next_s:
                 least_s = moment_s + TICK_S * scenario.run.time
                 target_s = max(target_s, min(least_s, next_s, moment_s + step_s))

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import contextlib
 import json
 import queue
 import ssl
@@ -73,6 +72,8 @@ def exchange(
 ) -> None:
     """Publish commands for the hub whose topics begin with `root`, and hand out its replies until each of these tags
     has answered or `wait_s` is over. Raises BrokerError."""
+    from taghub.mqtt_client import end_thread
+
     replies: queue.Queue[bytes] = queue.Queue(maxsize=10_000)
     connection = _connected(broker, f"{root}/reply", replies)
     try:
@@ -92,18 +93,14 @@ def exchange(
         raise BrokerError(f"The broker at {broker.host} took no message: {error}.", "the same command again") from None
     finally:
         connection.disconnect()
-        _end_thread(connection)
-
-
-def _end_thread(connection: "mqtt.Client") -> None:
-    """paho's thread may have ended by itself amid `loop_stop`, which then fails (paho 2.1)."""
-    with contextlib.suppress(AttributeError):
-        connection.loop_stop()
+        end_thread(connection)
 
 
 def _connected(broker: Broker, topic: str, replies: "queue.Queue[bytes]") -> "mqtt.Client":
     from paho.mqtt import client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
+
+    from taghub.mqtt_client import end_thread
 
     answers: queue.Queue[str] = queue.Queue()
 
@@ -131,12 +128,12 @@ def _connected(broker: Broker, topic: str, replies: "queue.Queue[bytes]") -> "mq
         connection.loop_start()
         said = answers.get(timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError, queue.Empty) as error:
-        _end_thread(connection)
+        end_thread(connection)
         raise BrokerError(
             f"The broker at {broker.host}, port {broker.port}, does not answer: {error or 'no word of it'}.",
             "its address, its port, and whether it runs; `mqtts://` where it wants TLS",
         ) from None
     if said:
-        _end_thread(connection)
+        end_thread(connection)
         raise BrokerError(f"The broker at {broker.host} refuses: {said}.", "--user and --password-file, or its rules")
     return connection
